@@ -1,0 +1,40 @@
+# Every command sets itself up on a fresh machine with python3 (3.11 or newer), make and a package index.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test check bench-quick format clean
+help:
+	@echo "make demo         900 fireflies fall into step, in about a minute"
+	@echo "make test         the whole test suite"
+	@echo "make check        formatting, lint and types"
+	@echo "make bench-quick  the benchmarks, in their short form"
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Cascade needs Python 3.11 or newer; name one with: make PYTHON=python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $(READY)
+
+demo: $(READY)
+	@$(BIN)/python -m observatory.experiments.run_fireflies --agents 900 --period 2 --nudge 0.1 --duration 60 --seed 0
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests benchmarks examples
+
+bench-quick: $(READY)
+	$(BIN)/python -m benchmarks --quick
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
