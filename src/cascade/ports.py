@@ -1,0 +1,135 @@
+"""Every port in one place: what a part must offer to be plugged into an engine.
+
+The parts that come with the library are in `cascade.adapters` and `cascade.connectors`;
+anything with these methods can stand in for them, no base class needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from cascade.graph.model import Graph, Plan
+
+__all__ = [
+    "CacheBackend",
+    "Connector",
+    "Executor",
+    "Hit",
+    "Solver",
+    "StateBackend",
+    "Subscription",
+]
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """Decides in which order the nodes of a graph are looked at."""
+
+    def resolve(self, graph: Graph) -> Plan:
+        """Return a plan for `graph`: a topological order, and a rank for scarce slots."""
+        ...
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Runs plain functions somewhere else than on the event loop."""
+
+    def execute(
+        self, call: Callable[[], Any], mode: str, *, timeout: float | None = None
+    ) -> Awaitable[Any]:
+        """Run `call` in the given mode ("thread") and return an awaitable of its result.
+
+        Cancelling the awaitable withdraws a call that hasn't begun; one that has begun in a
+        thread can't be stopped, and the awaitable then ends when the call does. After `timeout`
+        seconds (None: never) it raises `TimeoutError`.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Wait for what is running and free threads and processes."""
+        ...
+
+
+@runtime_checkable
+class StateBackend(Protocol):
+    """Keeps what the nodes of a run have returned, for whoever wants to look or resume."""
+
+    async def put(self, run_id: str, node_id: str, value: Any) -> None:
+        """Keep the value of a node."""
+        ...
+
+    async def get(self, run_id: str, node_id: str) -> Any:
+        """Return the value of a node; `KeyError` if it isn't kept."""
+        ...
+
+    async def has(self, run_id: str, node_id: str) -> bool:
+        """Whether the value of a node is kept."""
+        ...
+
+    async def clear(self, run_id: str) -> None:
+        """Forget everything about a run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A value found in a cache; the wrapper tells a kept None from a miss."""
+
+    value: Any
+    """What was kept."""
+
+
+@runtime_checkable
+class CacheBackend(Protocol):
+    """Keeps values of tasks between runs."""
+
+    async def get(self, key: str) -> Hit | None:
+        """Return what is kept under `key`, or None if there is nothing."""
+        ...
+
+    async def put(self, key: str, value: Any, ttl: float | None) -> None:
+        """Keep a value for `ttl` seconds (None: for ever)."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Forget what is kept under `key`, if anything."""
+        ...
+
+
+class Subscription(Protocol):
+    """The handle of a subscription to a topic."""
+
+    def unsubscribe(self) -> Any:
+        """End the subscription; calling it again does nothing."""
+        ...
+
+
+@runtime_checkable
+class Connector(Protocol):
+    """Joins an engine to a message broker with MQTT topic rules.
+
+    `connect` may be called by several users: the connection closes when each has disconnected.
+    """
+
+    async def connect(self) -> None:
+        """Open the connection, or join the users of the open one."""
+        ...
+
+    async def disconnect(self) -> None:
+        """Leave; the last one to leave closes the connection and ends its subscriptions."""
+        ...
+
+    async def publish(
+        self, topic: str, payload: Any, qos: int = 0, retain: bool = False
+    ) -> None:
+        """Send `payload` to everybody whose subscription matches `topic`."""
+        ...
+
+    async def subscribe(
+        self, topic: str, callback: Callable[[str, Any], Awaitable[None]]
+    ) -> Subscription:
+        """Call `callback(topic, payload)` for each message on a topic that matches."""
+        ...
