@@ -122,9 +122,7 @@ class Connector(Protocol):
         """Leave; the last one to leave closes the connection and ends its subscriptions."""
         ...
 
-    async def publish(
-        self, topic: str, payload: Any, qos: int = 0, retain: bool = False
-    ) -> None:
+    async def publish(self, topic: str, payload: Any, qos: int = 0, retain: bool = False) -> None:
         """Send `payload` to everybody whose subscription matches `topic`."""
         ...
 

@@ -32,9 +32,7 @@ class MessageBus:
         self._reported: set[int] = set()
         self._subscriptions = 0
 
-    def subscribe(
-        self, event_type: type[E], handler: Callable[[E], None]
-    ) -> Callable[[], None]:
+    def subscribe(self, event_type: type[E], handler: Callable[[E], None]) -> Callable[[], None]:
         """Call `handler` with every event of `event_type` and of its subclasses.
 
         Returns:
@@ -43,8 +41,11 @@ class MessageBus:
         Raises:
             TypeError: `event_type` isn't a class of events, or `handler` isn't callable.
         """
-        if not (isinstance(event_type, type) and issubclass(event_type, Event)):
-            raise TypeError(f"event_type must be a class of cascade.runtime.events, got {event_type!r}")
+        given: object = event_type
+        if not (isinstance(given, type) and issubclass(given, Event)):
+            raise TypeError(
+                f"event_type must be a class of cascade.runtime.events, got {event_type!r}"
+            )
         if not callable(handler):
             raise TypeError(f"handler must be callable with one event, got {handler!r}")
         self._subscriptions += 1

@@ -50,7 +50,7 @@ class TaskEvent(Event):
     """Something that concerns one task of a run."""
 
     task_id: str
-    """The task's place in its run: unique within the run, the same whenever the graph is the same."""
+    """The task's place in its run: unique there, and the same whenever the graph is the same."""
     task_name: str
     """The name of the task, or of the call if it was `.named()`."""
 

@@ -1,0 +1,156 @@
+"""run() and arun(): the batteries chosen, for those who need no engine of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cascade.errors import NestedRunError
+from cascade.runtime.engine import Engine
+from cascade.runtime.run import current_run
+
+if TYPE_CHECKING:
+    from cascade.ports import Connector, Executor, Solver
+    from cascade.runtime.bus import MessageBus
+    from cascade.runtime.resource_manager import ResourceManager
+
+
+async def arun(
+    target: Any,
+    *,
+    params: Mapping[str, Any] | None = None,
+    system_resources: Mapping[str, float | None] | None = None,
+    resource_manager: ResourceManager | None = None,
+    executor: Executor | None = None,
+    timeout: float | None = None,
+    bus: MessageBus | None = None,
+    connector: Connector | None = None,
+    solver: Solver | None = None,
+    use_vm: bool = False,
+) -> Any:
+    """Run a workflow in async code and return its result.
+
+    Args:
+        target: a lazy result, or a list, tuple or dict that holds some.
+        params: values for the parameters that the workflow declares.
+        system_resources: capacities of resources, such as ``{"gpu": 2}``.
+        resource_manager: the limits, to share them with other runs.
+        executor: runs thread tasks.
+        timeout: seconds for the whole run; after that it is cancelled.
+        bus: receives the events.
+        connector: joins the run to a broker.
+        solver: decides the order of nodes.
+        use_vm: run the target step by step as a machine.
+
+    Raises:
+        TimeoutError: the run took longer than `timeout`.
+        TypeError, ValueError: an argument isn't valid.
+        BaseException: what the first failing task raised; see `Engine.run`.
+    """
+    _check_timeout(timeout)
+    engine = Engine(
+        solver=solver,
+        executor=executor,
+        bus=bus,
+        system_resources=system_resources,
+        connector=connector,
+        resource_manager=resource_manager,
+    )
+    async with asyncio.timeout(timeout):
+        return await engine.run(target, params=params, use_vm=use_vm)
+
+
+def run(
+    target: Any,
+    *,
+    params: Mapping[str, Any] | None = None,
+    system_resources: Mapping[str, float | None] | None = None,
+    resource_manager: ResourceManager | None = None,
+    executor: Executor | None = None,
+    timeout: float | None = None,
+    bus: MessageBus | None = None,
+    connector: Connector | None = None,
+    solver: Solver | None = None,
+    use_vm: bool = False,
+) -> Any:
+    """Run a workflow in plain code and return its result; parameters as for `arun`.
+
+    Where an event loop already runs in this thread (a notebook), the run gets a thread and a loop
+    of its own.
+
+    Raises:
+        NestedRunError: called inside a task: there, use ``await cs.arun(...)``.
+        TimeoutError: the run took longer than `timeout`.
+        TypeError, ValueError: an argument isn't valid.
+        BaseException: what the first failing task raised; see `Engine.run`.
+    """
+    if current_run.get() is not None:
+        raise NestedRunError(
+            "cs.run() inside a task would block the run it is part of: "
+            "make the task an async def and use `await cs.arun(...)` there"
+        )
+    _check_timeout(timeout)
+    coroutine = arun(
+        target,
+        params=params,
+        system_resources=system_resources,
+        resource_manager=resource_manager,
+        executor=executor,
+        timeout=timeout,
+        bus=bus,
+        connector=connector,
+        solver=solver,
+        use_vm=use_vm,
+    )
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    return _run_in_thread(coroutine)
+
+
+def _run_in_thread(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine on a loop of its own in another thread, and wait for it here."""
+    outcome: list[Any] = []
+    failure: list[BaseException] = []
+    loop: list[asyncio.AbstractEventLoop] = []
+    main: list[asyncio.Task[Any]] = []
+
+    async def recorded() -> Any:
+        loop.append(asyncio.get_running_loop())
+        task = asyncio.current_task()
+        assert task is not None
+        main.append(task)
+        return await coroutine
+
+    def work() -> None:
+        try:
+            outcome.append(asyncio.run(recorded()))
+        except BaseException as error:
+            failure.append(error)
+
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(work,), name="cascade-run")
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        if main:
+            loop[0].call_soon_threadsafe(main[0].cancel)
+        thread.join()
+        raise
+    if failure:
+        raise failure.pop()
+    return outcome[0]
+
+
+def _check_timeout(timeout: object) -> None:
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds or None, got {timeout!r}")
+    if not timeout >= 0:
+        raise ValueError(f"timeout must be ≥ 0 seconds, got {timeout!r}")

@@ -1,0 +1,169 @@
+"""Building a graph: collect what a target needs, number it, and note who needs whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cascade.errors import GraphError
+from cascade.graph.model import FromNode, FromResource, FromTemplate, Graph, Recipe, Source
+from cascade.spec.lazy import LazyResult
+from cascade.spec.policies import NO_POLICIES
+from cascade.spec.resource import Inject
+from cascade.spec.task import Task
+from cascade.spec.template import Template, find_leaf, freeze, is_container
+
+Target = Any
+"""A lazy result, or lists, tuples and dicts that hold some."""
+
+
+def build(target: Target) -> Graph:
+    """Build the graph of everything that `target` needs.
+
+    Args:
+        target: a lazy result, or a list, tuple or dict with lazy results somewhere inside.
+
+    Raises:
+        TypeError: there is no lazy result in it.
+        GraphError: two variants of one call are in the graph.
+    """
+    if isinstance(target, LazyResult):
+        goals: tuple[LazyResult[Any], ...] = (target,)
+        if not target.dependencies and target.policies is NO_POLICIES and not target.injections:
+            return Graph([target], [()], [[]], [0], [None], [1], FromNode(0), None)
+    else:
+        _check_target(target)
+        template = freeze(target, (LazyResult,))
+        goals = template.leaves
+    nodes = _collect(goals)
+    numbers = {lazy.call: number for number, lazy in enumerate(nodes)}
+    needs: list[tuple[int, ...]] = []
+    successors: list[list[int]] = [[] for _ in nodes]
+    in_degrees: list[int] = []
+    recipes: list[tuple[int, ...] | Recipe | None] = []
+    consumers = [0] * len(nodes)
+    plain = True
+    for number, lazy in enumerate(nodes):
+        wanted = tuple([numbers[other.call] for other in lazy.dependencies])
+        policies = lazy.policies
+        before = wanted
+        if policies is not NO_POLICIES:
+            plain = False
+            if policies.needed:
+                more = [numbers[other.call] for other in policies.needed]
+                before = wanted = tuple(dict.fromkeys([*wanted, *more]))
+            if policies.after:
+                more = [numbers[other.call] for other in policies.after]
+                before = tuple(dict.fromkeys([*wanted, *more]))
+        elif lazy.injections:
+            plain = False
+        needs.append(wanted)
+        in_degrees.append(len(before))
+        for other in before:
+            successors[other].append(number)
+        for other in wanted:
+            consumers[other] += 1
+        recipes.append(_recipe(lazy, numbers))
+    result: Source
+    if isinstance(target, LazyResult):
+        result = FromNode(numbers[target.call])
+    else:
+        result = _source(template, numbers)
+    for goal in goals:
+        consumers[numbers[goal.call]] += 1
+    return Graph(
+        nodes, needs, successors, in_degrees, recipes, consumers, result, None if plain else numbers
+    )
+
+
+def _check_target(target: Target) -> None:
+    if isinstance(target, Task):
+        raise TypeError(f"can't run {target!r} itself: call it first, as in {target.name}(...)")
+    if not is_container(target) or find_leaf(target, LazyResult) is None:
+        raise TypeError(
+            "a target is a lazy result, or a list, tuple or dict that holds lazy results, "
+            f"got {target!r}"
+        )
+
+
+def _collect(goals: tuple[LazyResult[Any], ...]) -> list[LazyResult[Any]]:
+    """Return all lazy results that `goals` need, by serial number, so in topological order."""
+    found: dict[int, LazyResult[Any]] = {}
+    stack = list(goals)
+    while stack:
+        lazy = stack.pop()
+        known = found.setdefault(lazy.call, lazy)
+        if known is not lazy:
+            _check_same(known, lazy)
+            continue
+        policies = lazy.policies
+        others = lazy.dependencies
+        if policies is not NO_POLICIES:
+            others = (*others, *policies.needed, *policies.after)
+        for other in others:
+            earlier = found.get(other.call)
+            if earlier is None:
+                stack.append(other)
+            elif earlier is not other:
+                _check_same(earlier, other)
+    return sorted(found.values(), key=_serial)
+
+
+def _serial(lazy: LazyResult[Any]) -> int:
+    return lazy.serial
+
+
+def _check_same(one: LazyResult[Any], other: LazyResult[Any]) -> None:
+    if one.policies != other.policies:
+        raise GraphError(
+            f"two variants of one call are in the graph: {one!r} with {_say(one)}, and "
+            f"{other!r} with {_say(other)}. Use one of them in all places, "
+            "or call the task twice if it is to run twice"
+        )
+
+
+def _say(lazy: LazyResult[Any]) -> str:
+    policies = lazy.policies
+    parts = []
+    if policies.constraints:
+        parts.append("constraints " + ", ".join(f"{n}={a!r}" for n, a in policies.constraints))
+    if policies.conditions:
+        parts.append("a condition")
+    if policies.after:
+        parts.append("an order")
+    if policies.name:
+        parts.append(f"the name {policies.name!r}")
+    return " and ".join(parts) or "nothing said about it"
+
+
+def _recipe(lazy: LazyResult[Any], numbers: dict[int, int]) -> tuple[int, ...] | Recipe | None:
+    if not lazy.dependencies and not lazy.injections:
+        return None
+    values, keywords = lazy.bound
+    if keywords is None:
+        direct = [numbers[value.call] for value in values if type(value) is LazyResult]
+        if len(direct) == len(values):
+            return tuple(direct)
+    positional = [
+        (place, _source(value, numbers))
+        for place, value in enumerate(values)
+        if isinstance(value, (LazyResult, Inject, Template))
+    ]
+    named = [
+        (name, _source(value, numbers))
+        for name, value in (keywords or {}).items()
+        if isinstance(value, (LazyResult, Inject, Template))
+    ]
+    return Recipe(tuple(positional), tuple(named))
+
+
+def _source(value: Any, numbers: dict[int, int]) -> Source:
+    if isinstance(value, LazyResult):
+        return FromNode(numbers[value.call])
+    if isinstance(value, Inject):
+        return FromResource(value.name)
+    leaves = []
+    for leaf in value.leaves:
+        source = _source(leaf, numbers)
+        assert not isinstance(source, FromTemplate)  # a template's leaves are never containers
+        leaves.append(source)
+    return FromTemplate(value, tuple(leaves))

@@ -1,0 +1,179 @@
+"""Graph and Plan: the declaration as arrays. Nodes are numbers; everything else is looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cascade.spec.lazy import LazyResult
+from cascade.spec.template import Template
+
+Filler = Callable[[list[Any], Mapping[str, Any] | None], Any]
+"""Makes one argument out of the values of the nodes and the injected resources."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromNode:
+    """An argument that is the value of a node."""
+
+    node: int
+    """Its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromResource:
+    """An argument that is an injected resource."""
+
+    name: str
+    """Its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromTemplate:
+    """An argument that is a container with values of nodes or resources somewhere in it."""
+
+    template: Template
+    """The frozen container."""
+    leaves: tuple[FromNode | FromResource, ...]
+    """What goes in the places of its leaves."""
+
+
+Source = FromNode | FromResource | FromTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the arguments of a node are made of what was declared and what was computed."""
+
+    positional: tuple[tuple[int, Source], ...]
+    """The positions that are to be filled in."""
+    named: tuple[tuple[str, Source], ...]
+    """The keyword arguments that are to be filled in."""
+
+
+class Graph:
+    """The nodes that a target needs, in an order in which none comes before what it needs.
+
+    Immutable by convention, and shareable: whatever changes during a run lives in the run.
+    """
+
+    __slots__ = (
+        "consumers",
+        "in_degrees",
+        "needs",
+        "nodes",
+        "numbers",
+        "plain",
+        "recipes",
+        "result",
+        "successors",
+    )
+
+    def __init__(
+        self,
+        nodes: Sequence[LazyResult[Any]],
+        needs: list[tuple[int, ...]],
+        successors: list[list[int]],
+        in_degrees: list[int],
+        recipes: list[tuple[int, ...] | Recipe | None],
+        consumers: list[int],
+        result: Source,
+        numbers: dict[int, int] | None,
+    ) -> None:
+        self.nodes = nodes
+        """The lazy results, by number."""
+        self.needs = needs
+        """For each node, the nodes whose values it needs (arguments, conditions, amounts)."""
+        self.successors = successors
+        """For each node, the nodes that can't start before it has ended."""
+        self.in_degrees = in_degrees
+        """For each node, how many nodes must have ended before it can start."""
+        self.recipes = recipes
+        """For each node, how its arguments are made: None when they are all known, the numbers of
+        the nodes when each argument is just the value of one, a `Recipe` otherwise."""
+        self.consumers = consumers
+        """For each node, how many need its value (the result of the run counts as one)."""
+        self.result = result
+        """How the result of the run is made."""
+        self.numbers = numbers
+        """The numbers of the nodes, by call; None if no node has policies that look for one."""
+        self.plain = numbers is None
+        """Whether no node has policies or injected resources."""
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def number_of(self, lazy: LazyResult[Any]) -> int:
+        """Return the number of a lazy result that is needed by the policies of a node."""
+        assert self.numbers is not None
+        return self.numbers[lazy.call]
+
+    def describe(self, node: int) -> str:
+        """Name a node and its place in the graph, for error messages."""
+        lazy = self.nodes[node]
+        place = f"task {lazy.name!r} (node {node + 1} of {len(self.nodes)}"
+        sources = [self.nodes[other].name for other in self.needs[node][:4]]
+        if not sources:
+            return place + ")"
+        more = ", …" if len(self.needs[node]) > len(sources) else ""
+        return f"{place}, which needs {', '.join(map(repr, sources))}{more})"
+
+
+class Plan:
+    """A graph with the order in which its nodes are looked at, and a rank for scarce slots."""
+
+    __slots__ = ("_drops", "_rank", "graph", "order")
+
+    def __init__(
+        self, graph: Graph, order: Sequence[int], rank: Sequence[int] | None = None
+    ) -> None:
+        self.graph = graph
+        """The graph that is planned."""
+        self.order = order
+        """All nodes; none comes before what it needs."""
+        self._rank = rank
+        self._drops: list[tuple[int, ...]] | None = None
+
+    @property
+    def rank(self) -> Sequence[int]:
+        """For each node, how many nodes the longest way from it to the end has, itself included.
+
+        Made when first asked for: it only matters when slots are scarce.
+        """
+        if self._rank is None:
+            rank = [1] * len(self.graph)
+            successors = self.graph.successors
+            for node in reversed(self.order):
+                if successors[node]:
+                    rank[node] = 1 + max([rank[other] for other in successors[node]])
+            self._rank = rank
+        return self._rank
+
+    @property
+    def drops(self) -> list[tuple[int, ...]]:
+        """For each place in the order, the nodes whose values nobody needs after it."""
+        if self._drops is None:
+            graph = self.graph
+            left = list(graph.consumers)
+            drops: list[tuple[int, ...]] = []
+            for node in self.order:
+                gone = [] if left[node] else [node]
+                for other in graph.needs[node]:
+                    left[other] -= 1
+                    if not left[other]:
+                        gone.append(other)
+                drops.append(tuple(gone))
+            self._drops = drops
+        return self._drops
+
+
+def make(source: Source, values: Sequence[Any], resources: Mapping[str, Any] | None) -> Any:
+    """Make one argument, or the result of a run, out of the values of nodes and the resources."""
+    if type(source) is FromNode:
+        return values[source.node]
+    if type(source) is FromTemplate:
+        return source.template.fill([make(leaf, values, resources) for leaf in source.leaves])
+    assert type(source) is FromResource
+    assert resources is not None
+    return resources[source.name]

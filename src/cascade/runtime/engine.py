@@ -1,0 +1,271 @@
+"""Engine: joins the parts and lives through one run after another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cascade.adapters.executors.local import LocalExecutor
+from cascade.adapters.solvers.native import NativeSolver
+from cascade.graph.build import build
+from cascade.runtime.bus import MessageBus
+from cascade.runtime.graph_run import GraphRun
+from cascade.runtime.resource_manager import ResourceManager
+from cascade.runtime.resource_scopes import CONNECTOR, check_injections
+from cascade.runtime.run import annotate, current_run, to_the_end
+from cascade.spec.resource import ResourceDefinition
+
+if TYPE_CHECKING:
+    from cascade.graph.model import Graph
+    from cascade.ports import CacheBackend, Connector, Executor, Solver, StateBackend
+
+_SOLVER = NativeSolver()
+_NO_DEFINITIONS: Mapping[str, ResourceDefinition] = {}
+
+
+class Engine:
+    """Runs workflows. All parts are optional and are made when first needed.
+
+    Engines are light: an experiment may have thousands, one per agent. Several runs may go on in
+    one engine at the same time.
+
+    Args:
+        solver: decides the order of nodes; a `NativeSolver` by default.
+        executor: runs thread tasks; by default a `LocalExecutor` of its own, whose threads end
+            with the last run. One that is given stays open.
+        bus: receives the events of all runs; by default one of its own.
+        state_backend_factory: called once per run for a `StateBackend`, which is told every value.
+        system_resources: capacities, merged into the resource manager.
+        connector: joins the engine to a broker while it runs; injected as "_internal_connector".
+        cache_backend: where cached values are kept.
+        resource_manager: the limits; one manager may be shared by any number of engines.
+        name: the engine's name, for explanations.
+
+    Raises:
+        TypeError: a part lacks the methods of its port.
+        TypeError, ValueError: a capacity isn't a finite number ≥ 0.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_active",
+        "_executor",
+        "_owns_executor",
+        "_resource_manager",
+        "bus_in_use",
+        "cache_backend",
+        "connector",
+        "definitions",
+        "name",
+        "solver",
+        "state_backend_factory",
+    )
+
+    def __init__(
+        self,
+        solver: Solver | None = None,
+        executor: Executor | None = None,
+        bus: MessageBus | None = None,
+        state_backend_factory: Callable[[], StateBackend] | None = None,
+        system_resources: Mapping[str, float | None] | None = None,
+        connector: Connector | None = None,
+        cache_backend: CacheBackend | None = None,
+        resource_manager: ResourceManager | None = None,
+        name: str | None = None,
+    ) -> None:
+        if solver is not None:
+            _check_port("solver", solver, "resolve")
+        if executor is not None:
+            _check_port("executor", executor, "execute", "aclose")
+        if bus is not None:
+            _check_port("bus", bus, "publish", "subscribe")
+        if connector is not None:
+            _check_port("connector", connector, "connect", "disconnect", "publish", "subscribe")
+        if cache_backend is not None:
+            _check_port("cache_backend", cache_backend, "get", "put", "delete")
+        if state_backend_factory is not None and not callable(state_backend_factory):
+            raise TypeError(
+                "state_backend_factory must be callable without arguments, "
+                f"got {state_backend_factory!r}"
+            )
+        if resource_manager is not None:
+            _check_is("resource_manager", resource_manager, ResourceManager)
+        if name is not None:
+            _check_is("name", name, str)
+        self.solver: Solver = _SOLVER if solver is None else solver
+        self._executor = executor
+        self._owns_executor = executor is None
+        self.bus_in_use = bus
+        """The bus, if one was given or asked for."""
+        self.state_backend_factory = state_backend_factory
+        self.connector = connector
+        """The connector that was given."""
+        self.cache_backend = cache_backend
+        self._resource_manager = resource_manager
+        self.name = name
+        """The engine's name, or None."""
+        self.definitions: Mapping[str, ResourceDefinition] = _NO_DEFINITIONS
+        """The registered resources, by name."""
+        self._active = 0
+        if system_resources is not None:
+            self.resource_manager.set_capacity(system_resources)
+
+    @property
+    def bus(self) -> MessageBus:
+        """The bus that receives the events of all runs."""
+        if self.bus_in_use is None:
+            self.bus_in_use = MessageBus()
+        return self.bus_in_use
+
+    @property
+    def resource_manager(self) -> ResourceManager:
+        """The manager of the limits; made on first use unless one was injected."""
+        if self._resource_manager is None:
+            self._resource_manager = ResourceManager()
+        return self._resource_manager
+
+    @property
+    def executor(self) -> Executor:
+        """What runs thread tasks; made on first use unless one was injected."""
+        if self._executor is None:
+            self._executor = LocalExecutor()
+        return self._executor
+
+    def register(self, resource_definition: ResourceDefinition) -> None:
+        """Make a resource known, so that tasks can have it injected. The last of a name counts.
+
+        One named "_internal_connector" stands in for the engine's connector, which the engine then
+        neither connects nor disconnects.
+
+        Raises:
+            TypeError: it wasn't made with ``@cs.resource``.
+        """
+        if not isinstance(resource_definition, ResourceDefinition):
+            raise TypeError(
+                "register() takes what @cs.resource makes of a generator function, "
+                f"got {resource_definition!r}"
+            )
+        self.definitions = {**self.definitions, resource_definition.name: resource_definition}
+
+    async def run(
+        self, target: Any, params: Mapping[str, Any] | None = None, use_vm: bool = False
+    ) -> Any:
+        """Run everything that `target` needs, and return its value.
+
+        When this returns or raises, nothing of the run goes on: the first failure cancels the
+        sibling tasks and waits for them, slots are back, resources torn down.
+
+        Args:
+            target: a lazy result, or a list, tuple or dict that holds some (the result then has
+                the same shape).
+            params: values for the parameters that the workflow declares.
+            use_vm: run the target as a machine, step by step in this coroutine: the way for
+                agents that never end. Its inputs are computed once, before.
+
+        Raises:
+            TypeError: `target` holds no lazy result, or `params` isn't a mapping.
+            ValueError: `params` names something that the workflow doesn't declare.
+            GraphError: two variants of one call are in the graph.
+            InjectionError: a resource isn't registered, or resources need each other in a circle.
+            SkippedError: the target was skipped.
+            BaseException: what the first failing task raised, with a note that names the task.
+        """
+        if params is not None:
+            _check_params(params)
+        graph = build(target)
+        plan = self.solver.resolve(graph)
+        if not graph.plain:
+            self._check_injections(graph)
+        loop = asyncio.get_running_loop()
+        factory = self.state_backend_factory
+        run = GraphRun(self, plan, loop, None if factory is None else factory())
+        began = loop.time()
+        run.started()
+        connected = False
+        error: BaseException | None = None
+        inside = current_run.set(run.run_id)
+        self._active += 1
+        try:
+            if self.connector is not None and CONNECTOR not in self.definitions:
+                await self.connector.connect()
+                connected = True
+            return await run.execute(use_vm)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            current_run.reset(inside)
+            self._active -= 1
+            try:
+                if connected or run.scope is not None or self._must_close_executor():
+                    await to_the_end(self._clean_up(run, connected, error))
+            except BaseException as raised:
+                if error is None:
+                    error = raised
+                raise
+            finally:
+                run.finished(began, error)
+                error = None
+
+    def _must_close_executor(self) -> bool:
+        return self._owns_executor and self._executor is not None and not self._active
+
+    async def _clean_up(
+        self, run: GraphRun, connected: bool, failure: BaseException | None
+    ) -> None:
+        """Tear down what the run has used; the first error counts, further ones are noted on it."""
+        errors: list[BaseException] = []
+        if run.scope is not None:
+            errors += await run.scope.close()
+        if self._must_close_executor():
+            executor, self._executor = self._executor, None
+            assert executor is not None
+            try:
+                await executor.aclose()
+            except Exception as error:
+                errors.append(error)
+        if connected:
+            assert self.connector is not None
+            try:
+                await self.connector.disconnect()
+            except Exception as error:
+                error.add_note("while disconnecting the engine's connector")
+                errors.append(error)
+        if failure is None and errors:
+            failure = errors.pop(0)
+            for further in errors:
+                annotate(failure, f"then the clean-up raised {further!r}")
+            raise failure
+        if failure is not None:
+            for further in errors:
+                annotate(failure, f"then the clean-up raised {further!r}")
+
+    def _check_injections(self, graph: Graph) -> None:
+        names: dict[str, None] = {}
+        for lazy in graph.nodes:
+            names.update(dict.fromkeys(lazy.injections))
+        if names:
+            check_injections(names, self.definitions, self.connector is not None)
+
+    def __repr__(self) -> str:
+        return f"<Engine {self.name or 'without a name'}, {self._active} runs>"
+
+
+def _check_port(argument: str, part: object, *methods: str) -> None:
+    missing = [method for method in methods if not callable(getattr(part, method, None))]
+    if missing:
+        raise TypeError(f"{argument} must have the methods {', '.join(methods)}, got {part!r}")
+
+
+def _check_is(argument: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{argument} must be a {kind.__name__}, got {value!r}")
+
+
+def _check_params(params: object) -> None:
+    if not isinstance(params, Mapping):
+        raise TypeError(f"params must map names of parameters to values, got {params!r}")
+    if params:
+        names = ", ".join(map(repr, params))
+        raise ValueError(f"params gives {names}, but the workflow declares no parameters")

@@ -1,0 +1,436 @@
+"""GraphRun: a node starts when its last input is there. One coroutine owns the run.
+
+No stages and no barriers; nothing scans all nodes per event. One failure cancels the siblings,
+waits for them, and is raised as it is, with a note that names the task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import deque
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from cascade.errors import SkippedError
+from cascade.graph.model import FromNode, Recipe, make
+from cascade.runtime.node_runner import run_node
+from cascade.runtime.run import STARTED, Run, annotate
+from cascade.runtime.trampoline import inject, next_step, run_steps
+from cascade.runtime.turns import SLICE
+from cascade.spec.lazy import LazyResult
+from cascade.spec.policies import NO_POLICIES
+from cascade.spec.tail_call import TailCall
+
+if TYPE_CHECKING:
+    from cascade.graph.model import Plan
+    from cascade.ports import StateBackend
+    from cascade.runtime.engine import Engine
+    from cascade.spec.binding import Bound
+
+_BATCH = 1024
+"""Nodes between two looks at the clock (real time), or between two yields (virtual time)."""
+
+
+class GraphRun(Run):
+    """Runs a plan: values, counters, what is ready and what is under way."""
+
+    __slots__ = (
+        "_consumers",
+        "_failure",
+        "_machine",
+        "_missing",
+        "_ready",
+        "_running",
+        "_skips",
+        "_state",
+        "_unsaved",
+        "_values",
+        "_wake",
+    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        plan: Plan,
+        loop: asyncio.AbstractEventLoop,
+        state: StateBackend | None = None,
+    ) -> None:
+        super().__init__(engine, plan, loop)
+        self._values: list[Any] = [None] * len(plan.graph)
+        self._state = state
+        self._failure: BaseException | None = None
+        self._machine: int | None = None
+        self._skips: dict[int, tuple[str, str]] = {}
+
+    async def execute(self, use_vm: bool = False) -> Any:
+        """Run the whole plan and return the target's value, in the target's shape.
+
+        Args:
+            use_vm: run the target itself step by step in this coroutine, after its inputs.
+
+        Raises:
+            SkippedError: the target, or a part of it, was skipped.
+            BaseException: what the first failing task raised.
+        """
+        graph = self.plan.graph
+        if use_vm and isinstance(graph.result, FromNode):
+            self._machine = graph.result.node
+        if self._machine is not None and len(graph) == 1 and graph.plain:
+            return await self._run_machine()
+        if graph.plain and self._state is None and self._all_inline():
+            await self._run_in_order()
+        else:
+            await self._run_ready_queue()
+            if self._machine is not None and self._machine not in self._skips:
+                return await self._run_machine()
+        return self._result()
+
+    def _all_inline(self) -> bool:
+        return self._machine is None and all(
+            lazy.task.mode == "inline" for lazy in self.plan.graph.nodes
+        )
+
+    def _result(self) -> Any:
+        graph = self.plan.graph
+        if self._skips:
+            for node in _nodes_of(graph.result):
+                if node in self._skips:
+                    raise SkippedError(graph.nodes[node].name, self._skip_reason(node))
+        return make(graph.result, self._values, None)
+
+    # Arguments
+
+    def value_of(self, lazy: LazyResult[Any]) -> Any:
+        """Return the value of a lazy result that a node of this graph needs for its policies."""
+        return self._values[self.plan.graph.number_of(lazy)]
+
+    def arguments(self, node: int) -> Bound:
+        """Return the arguments of a node, and let go of the values that nobody needs any more."""
+        graph = self.plan.graph
+        recipe = graph.recipes[node]
+        bound = graph.nodes[node].bound
+        if recipe is not None:
+            values = self._values
+            if isinstance(recipe, tuple):
+                bound = tuple([values[other] for other in recipe]), None
+            else:
+                resources = self.scope.values if self.scope is not None else None
+                bound = _fill(recipe, bound, values, resources)
+        self._consume(node)
+        return bound
+
+    def _consume(self, node: int) -> None:
+        consumers = self._consumers
+        for other in self.plan.graph.needs[node]:
+            left = consumers[other] - 1
+            consumers[other] = left
+            if not left:
+                self._values[other] = None
+                if self._state is not None:
+                    self._unsaved.append((other, None, True))
+
+    # In a fixed order: plans of inline tasks without policies need no counters at all
+
+    async def _run_in_order(self) -> None:
+        graph = self.plan.graph
+        nodes, recipes, values = graph.nodes, graph.recipes, self._values
+        clean = contextvars.copy_context()
+        until = monotonic() + SLICE
+        virtual = getattr(self.loop, "virtual", False)
+        node = 0
+        try:
+            for place, (node, gone) in enumerate(
+                zip(self.plan.order, self.plan.drops, strict=True)
+            ):
+                lazy = nodes[node]
+                recipe = recipes[node]
+                if recipe is None:
+                    args, kwargs = lazy.bound
+                elif isinstance(recipe, tuple):
+                    args, kwargs = tuple([values[other] for other in recipe]), None
+                else:
+                    args, kwargs = _fill(recipe, lazy.bound, values, None)
+                self.node_started(node)
+                # A copy for each node: what it does to context variables stays its own.
+                if kwargs is None:
+                    value = clean.copy().run(lazy.task.fn, *args)
+                else:
+                    value = clean.copy().run(lazy.task.fn, *args, **kwargs)
+                if type(value) is TailCall or isinstance(value, LazyResult):
+                    value = await self._continue(node, (args, kwargs), value)
+                values[node] = value
+                for other in gone:
+                    values[other] = None
+                self.node_ended(node, None)
+                if not (place + 1) % _BATCH and (virtual or monotonic() > until):
+                    await asyncio.sleep(0)
+                    until = monotonic() + SLICE
+        except BaseException as error:
+            if self.states[node] == STARTED:
+                annotate(error, f"in {graph.describe(node)}")
+                self.node_ended(node, error)
+            self.rest_skipped()
+            raise
+
+    async def _continue(self, node: int, bound: Bound, value: Any) -> Any:
+        """Go on with a node whose first call was made here and returned a TailCall."""
+        task = self.plan.graph.nodes[node].task
+        if type(value) is not TailCall:
+            raise TypeError(
+                f"task {task.name!r} returned the lazy result {value!r}, which nobody would "
+                "run: return its value, or a TailCall"
+            )
+        task, bound = next_step(task, bound, value)
+        if value.to is not None:
+            bound = await inject(self, bound)
+        self.node_stepped(node, 1)
+        return await run_steps(self, node, task, bound, None, 1)
+
+    # By need: each node as soon as its last input is there
+
+    async def _run_ready_queue(self) -> None:
+        graph = self.plan.graph
+        self._missing = list(graph.in_degrees)
+        self._consumers = list(graph.consumers)
+        self._running: dict[asyncio.Future[Any], int] = {}
+        self._unsaved: deque[tuple[int, Any, bool]] = deque()
+        self._wake: asyncio.Future[None] | None = None
+        sources = [node for node in self.plan.order if not self._missing[node]]
+        if not graph.plain:
+            rank = self.plan.rank
+            sources.sort(key=lambda node: -rank[node])
+        self._ready = deque(sources)
+        interrupted = None
+        try:
+            await self._keep_going()
+        except BaseException as error:
+            interrupted = error
+        if interrupted is not None or self._failure is not None:
+            stopped = await self._stop_running()
+            self.rest_skipped()
+            failure, self._failure = self._failure, None
+            try:
+                # A cancellation from outside wins: whoever sent it waits for it.
+                raise interrupted or stopped or failure  # type: ignore[misc]
+            finally:
+                interrupted = stopped = failure = None
+
+    async def _keep_going(self) -> None:
+        ready, virtual = self._ready, getattr(self.loop, "virtual", False)
+        until = monotonic() + SLICE
+        count = 0
+        while self._failure is None:
+            while ready and self._failure is None:
+                self._start(ready.popleft())
+                count += 1
+                if self._unsaved:
+                    await self._save()
+                if not count % _BATCH and (virtual or monotonic() > until):
+                    await asyncio.sleep(0)
+                    until = monotonic() + SLICE
+            if self._unsaved and self._failure is None:
+                await self._save()
+            elif self._failure is None:
+                if not self._running and not ready:
+                    return
+                if not ready:
+                    await self._woken()
+                    until = monotonic() + SLICE
+
+    async def _woken(self) -> None:
+        self._wake = self.loop.create_future()
+        try:
+            await self._wake
+        finally:
+            self._wake = None
+
+    async def _save(self) -> None:
+        """Hand finished values to the state backend, then release what waited for them."""
+        state = self._state
+        assert state is not None
+        discard = getattr(state, "discard", None)
+        while self._unsaved:
+            node, value, unneeded = self._unsaved.popleft()
+            if not unneeded:
+                await state.put(self.run_id, self.node_id(node), value)
+                self._release(node)
+            elif discard is not None:
+                await discard(self.run_id, self.node_id(node))
+
+    def _start(self, node: int) -> None:
+        graph = self.plan.graph
+        lazy = graph.nodes[node]
+        try:
+            if not graph.plain and not self._admitted(node, lazy):
+                return
+            if node == self._machine:
+                return
+            mode = lazy.task.mode
+            if lazy.policies.constraints or lazy.injections:
+                self._spawn(node, run_node(self, node))
+            elif mode == "async":
+                self._spawn(node, run_steps(self, node, lazy.task, self.arguments(node)))
+            else:
+                args, kwargs = bound = self.arguments(node)
+                self.node_started(node)
+                call = partial(lazy.task.fn, *args, **(kwargs or {}))
+                if mode == "inline":
+                    self._ended(node, contextvars.copy_context().run(call), bound)
+                else:
+                    job = asyncio.ensure_future(self.engine.executor.execute(call, mode))
+                    self._running[job] = node
+                    job.add_done_callback(partial(self._job_done, bound))
+        except BaseException as error:
+            self._failed(node, error)
+            if not isinstance(error, Exception):
+                raise
+
+    def _spawn(self, node: int, coroutine: Any) -> None:
+        name = self.plan.graph.nodes[node].name
+        task = self.loop.create_task(coroutine, name=name)
+        self._running[task] = node
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Future[Any]) -> None:
+        node = self._running.pop(task)
+        if task.cancelled():
+            self._failed(node, asyncio.CancelledError())
+        elif (error := task.exception()) is not None:
+            self._failed(node, error)
+        else:
+            self._succeeded(node, task.result())
+        wake = self._wake
+        if wake is not None and not wake.done():
+            wake.set_result(None)
+
+    def _job_done(self, bound: Bound, job: asyncio.Future[Any]) -> None:
+        if not job.cancelled() and job.exception() is None:
+            value = job.result()
+            if type(value) is TailCall or isinstance(value, LazyResult):
+                node = self._running.pop(job)
+                if self._failure is None:
+                    self._spawn(node, self._continue(node, bound, value))
+                    return
+                self._running[job] = node  # the run has ended meanwhile: no further step
+        self._task_done(job)
+
+    def _ended(self, node: int, value: Any, bound: Bound) -> None:
+        if type(value) is TailCall or isinstance(value, LazyResult):
+            self._spawn(node, self._continue(node, bound, value))
+        else:
+            self._succeeded(node, value)
+
+    def _succeeded(self, node: int, value: Any) -> None:
+        self.node_ended(node, None)
+        if self.plan.graph.consumers[node]:
+            self._values[node] = value
+        if self._state is None:
+            self._release(node)
+        else:
+            self._unsaved.append((node, value, False))
+
+    def _release(self, node: int) -> None:
+        missing, ready = self._missing, self._ready
+        for other in self.plan.graph.successors[node]:
+            left = missing[other] - 1
+            missing[other] = left
+            if not left:
+                ready.append(other)
+
+    def _failed(self, node: int, error: BaseException) -> None:
+        self.node_ended(node, error)
+        if self._failure is None:
+            annotate(error, f"in {self.plan.graph.describe(node)}")
+            self._failure = error
+        elif not isinstance(error, asyncio.CancelledError):
+            name = self.plan.graph.nodes[node].name
+            annotate(self._failure, f"while it was being cancelled, {name!r} raised {error!r}")
+
+    async def _stop_running(self) -> asyncio.CancelledError | None:
+        """Cancel what is under way and wait for it; return a cancellation that came meanwhile."""
+        if self._failure is None:
+            self._failure = asyncio.CancelledError()  # from here on nothing new is started
+        interrupted = None
+        while self._running:
+            for future in list(self._running):
+                future.cancel()
+            try:
+                while self._running:
+                    await self._woken()
+            except asyncio.CancelledError as error:
+                interrupted = error
+        return interrupted
+
+    # Skipping
+
+    def _admitted(self, node: int, lazy: LazyResult[Any]) -> bool:
+        """Whether a node is to run; otherwise it is skipped here."""
+        if self._skips:
+            for other in self.plan.graph.needs[node]:
+                if other in self._skips:
+                    self._skip(node, self._skips[other])
+                    return False
+        if lazy.policies is not NO_POLICIES:
+            for condition in lazy.policies.conditions:
+                value = self.value_of(condition) if isinstance(condition, LazyResult) else condition
+                if not value:
+                    self._skip(node, (lazy.name, "its condition is false"))
+                    return False
+        return True
+
+    def _skip(self, node: int, cause: tuple[str, str]) -> None:
+        self._skips[node] = cause
+        self.node_skipped(node, self._skip_reason(node))
+        self._consume(node)
+        self._release(node)
+
+    def _skip_reason(self, node: int) -> str:
+        name, reason = self._skips[node]
+        if name == self.plan.graph.nodes[node].name:
+            return reason
+        return f"it needs {name!r}, which was skipped: {reason}"
+
+    # The machine: the target runs step by step in the run's own coroutine
+
+    async def _run_machine(self) -> Any:
+        node = self._machine
+        assert node is not None
+        lazy = self.plan.graph.nodes[node]
+        error: BaseException | None = None
+        try:
+            if lazy.policies.constraints or lazy.injections or len(self.plan.graph) > 1:
+                value = await run_node(self, node)
+            else:
+                value = await run_steps(self, node, lazy.task, lazy.bound)
+            if self._state is not None:
+                await self._state.put(self.run_id, self.node_id(node), value)
+            return value
+        except BaseException as raised:
+            error = raised
+            annotate(error, f"in {self.plan.graph.describe(node)}")
+            raise
+        finally:
+            self.node_ended(node, error)
+            error = None
+
+
+def _nodes_of(source: Any) -> list[int]:
+    if isinstance(source, FromNode):
+        return [source.node]
+    return [leaf.node for leaf in source.leaves if isinstance(leaf, FromNode)]
+
+
+def _fill(recipe: Recipe, bound: Bound, values: list[Any], resources: Any) -> Bound:
+    args, kwargs = bound
+    if recipe.positional:
+        filled = list(args)
+        for place, source in recipe.positional:
+            filled[place] = make(source, values, resources)
+        args = tuple(filled)
+    if recipe.named:
+        kwargs = dict(kwargs or {})
+        for name, source in recipe.named:
+            kwargs[name] = make(source, values, resources)
+    return args, kwargs

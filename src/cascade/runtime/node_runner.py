@@ -1,0 +1,43 @@
+"""One node with policies or injected resources: set up, ask, run, give back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cascade.runtime.trampoline import run_steps
+from cascade.spec.lazy import LazyResult
+
+if TYPE_CHECKING:
+    from cascade.runtime.graph_run import GraphRun
+    from cascade.runtime.ticket import Request
+
+
+async def run_node(run: GraphRun, node: int) -> Any:
+    """Run a node whose inputs are there and whose condition holds; return its value.
+
+    Resources are set up before slots are asked for: nobody holds a slot while a set-up goes on.
+    """
+    lazy = run.plan.graph.nodes[node]
+    request = amounts_of(run, node)
+    if lazy.injections:
+        await run.injections().open(lazy.injections)
+    bound = run.arguments(node)
+    return await run_steps(run, node, lazy.task, bound, request)
+
+
+def amounts_of(run: GraphRun, node: int) -> Request | None:
+    """Return what a node takes while it runs, with computed amounts filled in.
+
+    Raises:
+        TypeError, ValueError: a computed amount isn't a number ≥ 0; it names the resource.
+    """
+    lazy = run.plan.graph.nodes[node]
+    constraints = lazy.policies.constraints
+    if not constraints:
+        return None
+    amounts = {
+        name: run.value_of(amount) if isinstance(amount, LazyResult) else amount
+        for name, amount in constraints
+    }
+    request = run.engine.resource_manager.prepare(amounts)
+    return request if request.pairs else None

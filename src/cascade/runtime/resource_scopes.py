@@ -1,0 +1,219 @@
+"""Resources that live for a run: set up when first needed, torn down in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cascade.errors import InjectionError
+from cascade.runtime.events import ResourceSetUp, ResourceTornDown
+from cascade.spec.resource import ResourceDefinition
+
+if TYPE_CHECKING:
+    from cascade.runtime.run import Run
+
+CONNECTOR = "_internal_connector"
+"""The name under which the engine's connector is injected."""
+
+
+def check_injections(
+    names: Iterable[str], definitions: Mapping[str, ResourceDefinition], has_connector: bool
+) -> None:
+    """Raise unless every named resource, and what it needs itself, is there and free of circles.
+
+    Raises:
+        InjectionError: naming the resource and those that are registered, or the circle.
+    """
+    done: set[str] = set()
+    for wanted in names:
+        path: list[str] = []
+        stack = [(wanted, False)]
+        while stack:
+            name, complete = stack.pop()
+            if complete:
+                path.pop()
+                done.add(name)
+                continue
+            if name in path:
+                circle = " -> ".join([*path[path.index(name) :], name])
+                raise InjectionError(f"resources need each other in a circle: {circle}")
+            if name in done:
+                continue
+            definition = definitions.get(name)
+            if definition is None:
+                if name == CONNECTOR and has_connector:
+                    done.add(name)
+                    continue
+                raise InjectionError(_missing(name, definitions))
+            path.append(name)
+            stack.append((name, True))
+            stack.extend((needed, False) for _, needed in definition.needs)
+
+
+def _missing(name: str, definitions: Mapping[str, ResourceDefinition]) -> str:
+    if name == CONNECTOR:
+        return "the engine has no connector to inject: give one as Engine(connector=...)"
+    known = ", ".join(map(repr, definitions)) or "none"
+    return (
+        f"no resource {name!r} is registered; registered: {known}. "
+        f"Register it with engine.register(...)"
+    )
+
+
+class ResourceScope:
+    """The resources of one run."""
+
+    __slots__ = ("_kept", "_opening", "_run", "values")
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._kept: list[_Keeper] = []
+        self._opening: dict[str, asyncio.Task[None]] = {}
+        self.values: dict[str, Any] = {}
+        """What has been set up, by name."""
+
+    async def open(self, names: Iterable[str]) -> Mapping[str, Any]:
+        """Set up what isn't yet, and return all values by name.
+
+        Raises:
+            InjectionError: a resource isn't registered.
+            Exception: whatever a set-up raised, with a note that names the resource.
+        """
+        for name in names:
+            if name not in self.values:
+                await self._open(name)
+        return self.values
+
+    async def _open(self, name: str) -> None:
+        opening = self._opening.get(name)
+        if opening is None:
+            engine = self._run.engine
+            definition = engine.definitions.get(name)
+            if definition is None:
+                if name == CONNECTOR and engine.connector is not None:
+                    self.values[name] = engine.connector
+                    return
+                raise InjectionError(_missing(name, engine.definitions))
+            for _, needed in definition.needs:
+                if needed not in self.values:
+                    await self._open(needed)
+            opening = self._opening.get(name)
+            if opening is None and name not in self.values:
+                opening = self._run.loop.create_task(
+                    self._set_up(definition), name=f"set up {name}"
+                )
+                self._opening[name] = opening
+        if opening is not None:
+            await asyncio.shield(opening)
+
+    async def _set_up(self, definition: ResourceDefinition) -> None:
+        arguments = {parameter: self.values[needed] for parameter, needed in definition.needs}
+        keeper = _Keeper(definition, self._run.loop)
+        self._kept.append(keeper)
+        self.values[definition.name] = await keeper.set_up(arguments)
+        del self._opening[definition.name]
+        if (bus := self._run.bus) is not None:
+            bus.publish(ResourceSetUp(self._run.run_id, self._run.loop.time(), definition.name))
+
+    async def close(self) -> list[BaseException]:
+        """Tear everything down, the last set up first; return what that raised."""
+        for opening in self._opening.values():
+            opening.cancel()
+        if self._opening:
+            await asyncio.wait(list(self._opening.values()))
+        for opening in self._opening.values():
+            if not opening.cancelled():
+                opening.exception()  # its requester has raised it
+        errors: list[BaseException] = []
+        while self._kept:
+            keeper = self._kept.pop()
+            error = await keeper.tear_down()
+            if error is not None:
+                errors.append(error)
+            name = keeper.definition.name
+            if name in self.values and (bus := self._run.bus) is not None:
+                now = self._run.loop.time()
+                bus.publish(ResourceTornDown(self._run.run_id, now, name, error))
+        self.values.clear()
+        return errors
+
+
+class _Keeper:
+    """Keeps one resource open: a task of its own enters and leaves the generator.
+
+    Cancel scopes and task groups inside a generator demand that one task does both.
+    """
+
+    __slots__ = ("_loop", "_ready", "_stop", "_task", "definition")
+
+    def __init__(self, definition: ResourceDefinition, loop: asyncio.AbstractEventLoop) -> None:
+        self.definition = definition
+        self._loop = loop
+        self._ready: asyncio.Future[Any] = loop.create_future()
+        self._stop: asyncio.Future[None] = loop.create_future()
+        self._task: asyncio.Task[None] | None = None
+
+    async def set_up(self, arguments: dict[str, Any]) -> Any:
+        name = self.definition.name
+        self._task = self._loop.create_task(self._keep(arguments), name=f"resource {name}")
+        try:
+            await asyncio.wait([self._ready, self._task], return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self._task.cancel()
+            raise
+        if self._ready.done():
+            return self._ready.result()
+        task, self._task = self._task, None
+        task.result()
+        raise AssertionError("a keeper ends early only by raising")
+
+    async def tear_down(self) -> BaseException | None:
+        if self._task is None:
+            return None
+        if not self._stop.done():
+            self._stop.set_result(None)
+        await asyncio.wait([self._task])
+        if self._task.cancelled():
+            return None
+        return self._task.exception()
+
+    async def _keep(self, arguments: dict[str, Any]) -> None:
+        name = self.definition.name
+        generator = self.definition.fn(**arguments)
+        try:
+            self._ready.set_result(await self._next(generator))
+        except (StopIteration, StopAsyncIteration):
+            raise RuntimeError(f"resource {name!r} ended without a yield") from None
+        except BaseException as error:
+            error.add_note(f"while setting up resource {name!r}")
+            raise
+        try:
+            await self._stop
+        finally:
+            await self._finish(generator)
+
+    async def _finish(self, generator: Any) -> None:
+        name = self.definition.name
+        try:
+            await self._next(generator)
+        except (StopIteration, StopAsyncIteration):
+            return
+        except BaseException as error:
+            error.add_note(f"while tearing down resource {name!r}")
+            raise
+        if self.definition.is_async:
+            await generator.aclose()
+        else:
+            generator.close()
+        raise RuntimeError(f"resource {name!r} has more than one yield")
+
+    async def _next(self, generator: Any) -> Any:
+        if self.definition.is_async:
+            return await anext(generator)
+        done = object()
+        value = next(generator, done)
+        if value is done:
+            # A StopIteration can't leave a coroutine; its async twin can.
+            raise StopAsyncIteration
+        return value

@@ -1,0 +1,92 @@
+"""Ticket: one request to a resource manager, first as a waiter, then as a holder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cascade.errors import ResourceError
+from cascade.spec.amounts import from_units
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from cascade.runtime.lanes import Capacity, Lane
+    from cascade.runtime.resource_manager import ResourceManager
+
+WAITING, HELD, RELEASED, WITHDRAWN = range(4)
+_WORDS = ("waiting", "held", "released", "withdrawn")
+
+
+class Request:
+    """Amounts of resources, checked and looked up once; it can be made many times."""
+
+    __slots__ = ("names", "pairs")
+
+    def __init__(self, pairs: tuple[tuple[Capacity, int], ...]) -> None:
+        self.pairs = pairs
+        """(resource, units) for each resource that is wanted."""
+        self.names = frozenset([resource.name for resource, _ in pairs])
+        """The set of resources: requests with the same set wait in one lane."""
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """What is asked for, by name."""
+        return {resource.name: from_units(units) for resource, units in self.pairs}
+
+
+class Ticket:
+    """What was granted, and the way to give it back.
+
+    It remembers exactly what was taken, and gives exactly that back, whatever happened to the
+    limits meanwhile.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "future",
+        "key",
+        "lane",
+        "manager",
+        "owner",
+        "passed",
+        "request",
+        "standing",
+        "state",
+    )
+
+    # Filled in only for a ticket that has to wait: an uncontended one never needs them.
+    future: asyncio.Future[None] | None
+    key: int
+    lane: Lane
+    passed: int
+    standing: list[Capacity]
+
+    def __init__(self, manager: ResourceManager, request: Request, owner: str) -> None:
+        self.manager = manager
+        self.request = request
+        self.owner = owner
+        """Who asked, in words."""
+        self.state = WAITING
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """What it is for, by resource."""
+        return self.request.amounts
+
+    def release(self) -> None:
+        """Give back what was taken. Whoever fits now is granted at once.
+
+        Raises:
+            ResourceError: it was given back already, was never granted, or this is another
+                thread than the manager's.
+        """
+        if self.state != HELD:
+            raise ResourceError(
+                f"{self!r} can't be released: it is {_WORDS[self.state]}"
+                + (" already" if self.state == RELEASED else "")
+            )
+        self.manager.give_back(self)
+
+    def __repr__(self) -> str:
+        amounts = ", ".join(f"{name}={amount:g}" for name, amount in self.amounts.items())
+        return f"<Ticket {amounts or 'nothing'} of {self.owner} ({_WORDS[self.state]})>"

@@ -1,0 +1,98 @@
+"""Timed waits: every part of the library that waits for a time does it through here.
+
+Times are seconds on the event loop's clock. That a timer has gone off means "due": a caller must
+not compare the clock with the due time once more, because some loops' timers (uvloop) go off up to
+a millisecond early, and a caller that goes back to wait would spin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVarTuple
+
+Ts = TypeVarTuple("Ts")
+
+
+def call_at(when: float, callback: Callable[[*Ts], object], *args: *Ts) -> asyncio.TimerHandle:
+    """Call `callback(*args)` on the running loop at the time `when`, in seconds.
+
+    Returns:
+        A handle whose `cancel()` forgets the call; after the call it does nothing.
+
+    Raises:
+        TypeError: `when` isn't a number.
+        ValueError: `when` is not-a-number.
+        RuntimeError: no event loop is running.
+    """
+    _check_seconds("when", when)
+    return asyncio.get_running_loop().call_at(when, callback, *args)
+
+
+async def wait_until(when: float) -> None:
+    """Return when the loop's clock shows `when` (seconds); at once if it is due already.
+
+    At once means: without letting anybody else run in between.
+
+    Raises:
+        TypeError: `when` isn't a number.
+        ValueError: `when` is not-a-number.
+    """
+    _check_seconds("when", when)
+    loop = asyncio.get_running_loop()
+    if when <= loop.time():
+        return
+    due: asyncio.Future[None] = loop.create_future()
+    timer = loop.call_at(when, _wake, due)
+    try:
+        await due
+    finally:
+        timer.cancel()
+
+
+async def wait_future(future: asyncio.Future[Any], timeout: float | None) -> bool:
+    """Wait until `future` is done, at most `timeout` seconds (None: without limit).
+
+    The future is only watched: its result or exception is left to the caller, and neither the end
+    of the time nor a cancelled wait cancels it. With a `timeout` of 0 or less nothing is waited for
+    and nobody else runs in between.
+
+    Returns:
+        True if the future is done; also if that happened at the moment the time was up.
+
+    Raises:
+        TypeError: `future` isn't an asyncio future, or `timeout` isn't a number.
+        ValueError: `timeout` is not-a-number.
+    """
+    if not asyncio.isfuture(future):
+        raise TypeError(f"future must be an asyncio future or task, got {future!r}")
+    if timeout is not None:
+        _check_seconds("timeout", timeout)
+    if future.done() or (timeout is not None and timeout <= 0):
+        return future.done()
+    loop = asyncio.get_running_loop()
+    woken: asyncio.Future[None] = loop.create_future()
+    wake = partial(_wake, woken)
+    future.add_done_callback(wake)
+    timer = None if timeout is None else loop.call_later(timeout, wake)
+    try:
+        await woken
+    finally:
+        if timer is not None:
+            timer.cancel()
+        future.remove_done_callback(wake)
+    return future.done()
+
+
+def _wake(waiter: asyncio.Future[None], *_watched: object) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _check_seconds(name: str, value: float) -> None:
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, got {value!r}")
+    if math.isnan(value):
+        raise ValueError(f"{name} must be a number of seconds, got {value!r}")

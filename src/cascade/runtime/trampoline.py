@@ -1,0 +1,118 @@
+"""TailCall: a task that starts again, step after step, in one coroutine and constant memory."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cascade.runtime.turns import turn_of
+from cascade.spec.lazy import LazyResult
+from cascade.spec.resource import Inject
+from cascade.spec.tail_call import TailCall
+
+if TYPE_CHECKING:
+    from cascade.runtime.run import Run
+    from cascade.runtime.ticket import Request
+    from cascade.spec.binding import Bound
+    from cascade.spec.task import Task
+
+
+async def run_steps(
+    run: Run,
+    node: int,
+    task: Task[Any],
+    bound: Bound,
+    request: Request | None = None,
+    steps: int = 0,
+) -> Any:
+    """Call a task until it returns something else than a `TailCall`, and return that.
+
+    Each step takes what `request` names and gives it back when the function returns.
+
+    Args:
+        run: the run that the node belongs to.
+        node: the number of the node.
+        task: what to call first.
+        bound: its arguments.
+        request: what every step takes; None for nothing.
+        steps: how many steps the node has made already.
+    """
+    manager = run.engine.resource_manager if request is not None else None
+    owner = run.owner(node) if request is not None else ""
+    turn = None  # looked up with the second step: most nodes have only one
+    left = mark = 0
+    while True:
+        values, keywords = bound
+        ticket = None
+        if manager is not None and request is not None:
+            ticket = manager.take(request, owner)
+            if ticket is None:
+                ticket = await run.wait_for(node, request, owner)
+        try:
+            if not steps:
+                run.node_started(node)
+            mode = task.mode
+            if mode == "async":
+                if keywords is None:
+                    result = await task.fn(*values)
+                else:
+                    result = await task.fn(*values, **keywords)
+            elif mode == "inline":
+                result = task.fn(*values) if keywords is None else task.fn(*values, **keywords)
+            else:
+                call = partial(task.fn, *values, **(keywords or {}))
+                result = await run.engine.executor.execute(call, mode)
+        finally:
+            if ticket is not None:
+                ticket.release()
+        if type(result) is not TailCall:
+            if isinstance(result, LazyResult):
+                raise TypeError(
+                    f"task {task.name!r} returned the lazy result {result!r}, which nobody would "
+                    "run: return its value, or a TailCall"
+                )
+            return result
+        steps += 1
+        task, bound = next_step(task, bound, result)
+        if result.to is not None:
+            bound = await inject(run, bound)
+        run.node_stepped(node, steps)
+        if turn is None:
+            turn = turn_of(run.loop)
+            left = turn.quota
+        left -= 1
+        if left > 0:
+            continue
+        if left == 0:
+            mark = turn.mark(run.loop)
+        elif turn.number != mark:
+            left = turn.quota
+        elif turn.spent():
+            await asyncio.sleep(0)
+            left = turn.quota
+
+
+def next_step(task: Task[Any], bound: Bound, tail: TailCall) -> tuple[Task[Any], Bound]:
+    """Return what a TailCall says to call next, and with which arguments."""
+    if tail.to is None:
+        return task, task.binder.overlay(bound, tail.args, tail.kwargs)
+    return tail.to, tail.to.binder.bind(*tail.args, **tail.kwargs)
+
+
+async def inject(run: Run, bound: Bound) -> Bound:
+    """Replace the injections among arguments by the resources, setting them up if need be."""
+    values, keywords = bound
+    names = [value.name for value in values if type(value) is Inject]
+    if keywords is not None:
+        names += [value.name for value in keywords.values() if type(value) is Inject]
+    if not names:
+        return bound
+    found = await run.injections().open(names)
+    filled = tuple([found[v.name] if type(v) is Inject else v for v in values])
+    if keywords is not None:
+        keywords = {
+            name: found[value.name] if type(value) is Inject else value
+            for name, value in keywords.items()
+        }
+    return filled, keywords

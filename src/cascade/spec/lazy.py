@@ -1,0 +1,203 @@
+"""LazyResult: a call that was declared and not made; a value that stands for its result."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from cascade.spec.amounts import check_amount, check_name
+from cascade.spec.policies import NO_POLICIES, Policies
+
+if TYPE_CHECKING:
+    from cascade.spec.binding import Bound
+    from cascade.spec.task import Task
+
+T_co = TypeVar("T_co", covariant=True)
+
+_next_serial = itertools.count(1).__next__
+"""Numbers every lazy result of the process: whoever holds one was made after it, so that the
+order of serial numbers is a topological order of any graph."""
+
+
+class LazyResult(Generic[T_co]):
+    """What calling a task gives: a declaration of the call, as an immutable value.
+
+    Put it into the arguments of other calls, also inside lists, tuples and dicts; hand it to
+    `cs.run` or `Engine.run` to have it computed. The chain methods return a new value each, which
+    stands for the same call with more said about it.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "bound",
+        "call",
+        "dependencies",
+        "injections",
+        "policies",
+        "serial",
+        "task",
+    )
+
+    task: Task[T_co]
+    """The task that is called."""
+    bound: Bound
+    """Its arguments in order, defaults filled in; containers with lazy results as templates."""
+    dependencies: tuple[LazyResult[Any], ...]
+    """The lazy results in the arguments, each once, as they were when the call was declared."""
+    injections: tuple[str, ...]
+    """The names of the resources in the arguments."""
+    policies: Policies
+    """What the chain methods said."""
+    serial: int
+    """When this value was made, as a number that grows over the process."""
+    call: int
+    """The serial number of the call; all variants of one call share it."""
+
+    def __init__(
+        self,
+        task: Task[T_co],
+        bound: Bound,
+        dependencies: tuple[LazyResult[Any], ...],
+        injections: tuple[str, ...],
+        policies: Policies = NO_POLICIES,
+        call: int | None = None,
+    ) -> None:
+        serial = _next_serial()
+        _set_task(self, task)
+        _set_bound(self, bound)
+        _set_dependencies(self, dependencies)
+        _set_injections(self, injections)
+        _set_policies(self, policies)
+        _set_serial(self, serial)
+        _set_call(self, serial if call is None else call)
+
+    @property
+    def name(self) -> str:
+        """The name given by `.named()`, or the task's."""
+        return self.policies.name or self.task.name
+
+    @property
+    def id(self) -> str:
+        """The id of the call, shared by its variants."""
+        return f"{self.task.name}#{self.call}"
+
+    def with_constraints(self, **amounts: Any) -> LazyResult[T_co]:
+        """Say what the task takes while it runs, such as ``gpu=1, memory_gb=4``.
+
+        The amounts come out of the engine's `ResourceManager`, all at once or not at all, and go
+        back when the task ends. Further calls add to what was said or replace it, name by name.
+
+        Args:
+            **amounts: numbers ≥ 0 (0 takes nothing), or lazy results that compute them.
+
+        Raises:
+            TypeError, ValueError: an amount isn't such a number; the error names the resource.
+        """
+        for resource, amount in amounts.items():
+            if not isinstance(amount, LazyResult):
+                check_amount(resource, amount)
+        merged = tuple({**dict(self.policies.constraints), **amounts}.items())
+        return self._with(constraints=merged)
+
+    def run_if(self, condition: Any) -> LazyResult[T_co]:
+        """Run the task only if `condition` is true; otherwise it is skipped.
+
+        What needs the value of a skipped task is skipped too. Several conditions must all hold.
+
+        Args:
+            condition: a lazy result, or a value known already.
+        """
+        return self._with(conditions=(*self.policies.conditions, condition))
+
+    def after(self, *others: LazyResult[Any]) -> LazyResult[T_co]:
+        """Start the task only when `others` have ended (or were skipped), without their values.
+
+        Raises:
+            TypeError: one of them isn't a lazy result.
+        """
+        for other in others:
+            if not isinstance(other, LazyResult):
+                raise TypeError(f"after() takes lazy results, got {other!r}")
+        return self._with(after=(*self.policies.after, *others))
+
+    def named(self, name: str) -> LazyResult[T_co]:
+        """Give this call a name of its own, for events, errors and pictures.
+
+        Raises:
+            TypeError, ValueError: `name` isn't a string, or is empty.
+        """
+        check_name(name, "name")
+        return self._with(name=name)
+
+    def _with(self, **changes: Any) -> LazyResult[T_co]:
+        said = self.policies
+        constraints = changes.get("constraints", said.constraints)
+        conditions = changes.get("conditions", said.conditions)
+        candidates = [*conditions, *(amount for _, amount in constraints)]
+        needed = {id(value): value for value in candidates if isinstance(value, LazyResult)}
+        policies = Policies(
+            constraints=constraints,
+            conditions=conditions,
+            after=changes.get("after", said.after),
+            name=changes.get("name", said.name),
+            needed=tuple(needed.values()),
+        )
+        return LazyResult(
+            self.task, self.bound, self.dependencies, self.injections, policies, self.call
+        )
+
+    def __repr__(self) -> str:
+        return f"<LazyResult {self.name} #{self.call}>"
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a lazy result is a value and can't be changed (setting {name!r})")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a lazy result is a value and can't be changed (deleting {name!r})")
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} has no truth value before it is run: "
+            "use .run_if(condition) to decide with it, or run it first"
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError(
+            f"{self!r} can't be iterated before it is run: "
+            "give it to a task that iterates its value, or run it first"
+        )
+
+    def __len__(self) -> NoReturn:
+        raise TypeError(f"{self!r} has no length before it is run")
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, LazyResult):
+            return self is other
+        raise TypeError(
+            f"{self!r} can't be compared with {other!r} before it is run: "
+            "compare inside a task, or run it first"
+        )
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self!r} can't be pickled: its identity is its place in a graph")
+
+    def __copy__(self) -> LazyResult[T_co]:
+        return self
+
+    def __deepcopy__(self, memo: object) -> LazyResult[T_co]:
+        return self
+
+
+# The class refuses assignment; its own constructor goes through the slots.
+_slots: Any = LazyResult
+_set_task = _slots.task.__set__
+_set_bound = _slots.bound.__set__
+_set_dependencies = _slots.dependencies.__set__
+_set_injections = _slots.injections.__set__
+_set_policies = _slots.policies.__set__
+_set_serial = _slots.serial.__set__
+_set_call = _slots.call.__set__

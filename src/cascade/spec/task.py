@@ -1,0 +1,149 @@
+"""Task: a function declared to be part of workflows."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Generic, Literal, TypeVar, overload
+
+from cascade.spec.amounts import check_name
+from cascade.spec.binding import Binder, Bound
+from cascade.spec.lazy import LazyResult
+from cascade.spec.policies import NO_POLICIES
+from cascade.spec.resource import Inject
+from cascade.spec.template import ATOMS, find_leaf, freeze, is_container
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+Mode = Literal["async", "thread", "inline"]
+"""Where a task runs: on the loop as a coroutine, in a thread, or on the loop as a plain call."""
+
+MODES = ("thread", "inline")
+"""The modes that a plain function can choose between."""
+
+_LEAVES = (LazyResult, Inject)
+
+
+class Task(Generic[T_co]):
+    """A function as a declaration: calling it gives a `LazyResult`, and runs nothing."""
+
+    def __init__(self, fn: Callable[..., Any], name: str, mode: Mode) -> None:
+        functools.update_wrapper(self, fn)
+        self.fn = fn
+        """The plain function."""
+        self.name = name
+        """How the task is called in events, errors and pictures."""
+        self.mode = mode
+        """Where it runs."""
+        self.binder = Binder(fn, name)
+        """Its compiled signature."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> LazyResult[T_co]:
+        """Declare a call. The arguments may hold lazy results inside lists, tuples and dicts.
+
+        Raises:
+            TypeError: the arguments don't fit the function's signature.
+        """
+        bound = self.binder.bind(*args, **kwargs)
+        for value in bound[0]:
+            if type(value) not in ATOMS:
+                break
+        else:
+            if bound[1] is None:
+                return LazyResult(self, bound, (), ())
+        return LazyResult(self, *_frozen(bound), NO_POLICIES)
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name} ({self.mode})>"
+
+
+def _frozen(bound: Bound) -> tuple[Bound, tuple[LazyResult[Any], ...], tuple[str, ...]]:
+    """Find what arguments depend on, and freeze the containers that hold lazy results."""
+    values, keywords = bound
+    dependencies: dict[int, LazyResult[Any]] = {}
+    injections: dict[str, None] = {}
+
+    def look(value: Any) -> Any:
+        if isinstance(value, LazyResult):
+            dependencies[id(value)] = value
+        elif isinstance(value, Inject):
+            injections[value.name] = None
+        elif is_container(value) and find_leaf(value, _LEAVES) is not None:
+            template = freeze(value, _LEAVES)
+            for leaf in template.leaves:
+                look(leaf)
+            return template
+        return value
+
+    fresh = tuple([value if type(value) in ATOMS else look(value) for value in values])
+    if keywords is not None:
+        keywords = {name: look(value) for name, value in keywords.items()}
+    return (fresh, keywords), tuple(dependencies.values()), tuple(injections)
+
+
+@overload
+def task(fn: Callable[..., Coroutine[Any, Any, T]], /) -> Task[T]: ...
+@overload
+def task(fn: Callable[..., Awaitable[T]], /) -> Task[T]: ...
+@overload
+def task(fn: Callable[..., T], /) -> Task[T]: ...
+@overload
+def task(
+    *, name: str | None = None, mode: Literal["thread", "inline"] | None = None
+) -> Callable[[Callable[..., Any]], Task[Any]]: ...
+def task(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    mode: Literal["thread", "inline"] | None = None,
+) -> Task[Any] | Callable[[Callable[..., Any]], Task[Any]]:
+    """Turn a function into a task.
+
+    Args:
+        name: how the task is called in events and errors; the function's own name by default.
+        mode: where a plain function runs: "thread" (the default) in a thread of the engine's
+            executor, "inline" directly on the event loop, for functions that are quick. An
+            ``async def`` runs on the loop and takes no mode.
+
+    Raises:
+        TypeError: it isn't a function, its signature isn't known, it is a generator function,
+            or an ``async def`` was given a mode.
+        ValueError: an unknown mode, or an empty name.
+    """
+    if name is not None:
+        check_name(name, "name")
+    if mode is not None and mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+
+    def declare(function: Callable[..., Any]) -> Task[Any]:
+        if isinstance(function, Task):
+            raise TypeError(f"{function!r} is a task already")
+        if not callable(function):
+            raise TypeError(f"a task is made of a function, got {function!r}")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"{function!r} is a generator function: a task returns one value; "
+                "return a list, or declare a resource with @cs.resource"
+            )
+        task_name = name or getattr(function, "__name__", None) or type(function).__name__
+        if _is_async(function):
+            if mode is not None:
+                raise TypeError(
+                    f"task {task_name!r} is an async def: it runs on the loop and takes no mode, "
+                    f"got mode={mode!r}"
+                )
+            return Task(function, task_name, "async")
+        return Task(function, task_name, mode or "thread")
+
+    return declare if fn is None else declare(fn)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
+    )

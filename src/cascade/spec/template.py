@@ -1,0 +1,154 @@
+"""Arguments that hold lazy results: found in nested containers, frozen, filled in later.
+
+A container with a lazy result somewhere in it becomes a `Template`: a program for a tiny stack
+machine that rebuilds the container. No recursion, neither here nor when it is filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+_CONTAINERS = (list, tuple, dict, set, frozenset)
+
+ATOMS = frozenset({int, float, str, bool, type(None), bytes, complex})
+"""Types that can't hold a lazy result; most arguments are of these."""
+
+
+def is_container(value: object) -> bool:
+    """Whether lazy results are looked for inside `value`."""
+    return isinstance(value, _CONTAINERS)
+
+
+def _children(container: Any) -> Iterable[Any]:
+    return container.values() if isinstance(container, dict) else container
+
+
+def find_leaf(value: object, kinds: type | tuple[type, ...]) -> Any:
+    """Return the first object of one of the `kinds` in `value` or in its containers, or None."""
+    if isinstance(value, kinds):
+        return value
+    if not is_container(value):
+        return None
+    stack = [value]
+    seen = {id(value)}
+    while stack:
+        container: Any = stack.pop()
+        nested = []
+        if ATOMS.issuperset(map(type, container)) and (
+            not isinstance(container, dict) or ATOMS.issuperset(map(type, container.values()))
+        ):
+            continue
+        for child in _children(container):
+            if isinstance(child, kinds):
+                return child
+            if is_container(child) and id(child) not in seen:
+                seen.add(id(child))
+                nested.append(child)
+        if isinstance(container, dict):
+            for key in container:
+                if isinstance(key, kinds):
+                    return key
+                if isinstance(key, (tuple, frozenset)) and id(key) not in seen:
+                    seen.add(id(key))
+                    nested.append(key)
+        stack.extend(reversed(nested))
+    return None
+
+
+class Template:
+    """A frozen container whose leaves are filled in when it is needed.
+
+    The program is in postfix order: (None, value) pushes a plain value, (_LEAF, n) pushes the
+    n-th leaf, (build, n) takes n values off and pushes what `build` makes of them.
+    """
+
+    __slots__ = ("leaves", "program")
+
+    def __init__(self, program: tuple[tuple[Any, Any], ...], leaves: tuple[Any, ...]) -> None:
+        self.program = program
+        self.leaves = leaves
+        """The lazy results and injections in it, each once."""
+
+    def fill(self, values: Sequence[Any]) -> Any:
+        """Build the container anew, with `values[n]` in the place of `leaves[n]`."""
+        stack: list[Any] = []
+        for operation, operand in self.program:
+            if operation is None:
+                stack.append(operand)
+            elif operation is _LEAF:
+                stack.append(values[operand])
+            elif operand:
+                items = stack[-operand:]
+                del stack[-operand:]
+                stack.append(operation(items))
+            else:
+                stack.append(operation([]))
+        return stack[0]
+
+
+def _leaf_marker(items: list[Any]) -> Any:
+    raise AssertionError("a marker, never called")  # pragma: no cover
+
+
+_LEAF = _leaf_marker
+
+
+def freeze(container: Any, kinds: tuple[type, ...]) -> Template:
+    """Compile a container that holds objects of `kinds` into a `Template`.
+
+    Raises:
+        TypeError: one of them is a dict key, in a set, or in a container of a class that can't
+            be rebuilt.
+        ValueError: the container holds itself.
+    """
+    program: list[tuple[Any, Any]] = []
+    leaves: dict[int, int] = {}
+    found: list[Any] = []
+    open_containers: set[int] = set()
+    # Entries: (False, value) is still to be looked at, (True, (value, build, count)) is complete.
+    stack: list[tuple[bool, Any]] = [(False, container)]
+    while stack:
+        complete, entry = stack.pop()
+        if complete:
+            value, build, count = entry
+            open_containers.discard(id(value))
+            program.append((build, count))
+        elif isinstance(entry, kinds):
+            number = leaves.setdefault(id(entry), len(found))
+            if number == len(found):
+                found.append(entry)
+            program.append((_LEAF, number))
+        elif is_container(entry) and find_leaf(entry, kinds) is not None:
+            if id(entry) in open_containers:
+                raise ValueError("a container that holds lazy results must not hold itself")
+            open_containers.add(id(entry))
+            build = _builder(entry, kinds)
+            children = list(_children(entry))
+            stack.append((True, (entry, build, len(children))))
+            stack.extend((False, child) for child in reversed(children))
+        else:
+            program.append((None, entry))
+    return Template(tuple(program), tuple(found))
+
+
+def _builder(container: Any, kinds: tuple[type, ...]) -> Callable[[list[Any]], Any]:
+    kind = type(container)
+    if kind is list:
+        return list
+    if kind is tuple:
+        return tuple
+    if kind is dict:
+        keys = tuple(container)
+        for key in keys:
+            leaf = find_leaf(key, kinds)
+            if leaf is not None:
+                raise TypeError(f"{leaf!r} is a key of a dict; only values of dicts can be lazy")
+        return lambda items: dict(zip(keys, items, strict=True))
+    if isinstance(container, tuple) and hasattr(kind, "_make"):
+        make: Callable[[list[Any]], Any] = kind._make
+        return make
+    raise TypeError(
+        f"{find_leaf(container, kinds)!r} is in a {kind.__name__}; "
+        "lazy results are found in lists, tuples, named tuples and dicts"
+    )
