@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 demo: $(READY)
-	@$(BIN)/python -m observatory.experiments.run_fireflies --agents 900 --period 2 --nudge 0.1 --duration 60 --seed 0
+	@$(BIN)/python -m observatory.experiments.run_fireflies --agents 900 --period 2 --nudge 0.1 --duration 60 --seed 0 --visualize
 
 test: $(READY)
 	$(BIN)/python -m pytest

@@ -16,6 +16,11 @@ class Flash(NamedTuple):
     """When the flash was due, in seconds since the start of the run."""
 
 
+def flash_line(flash: tuple[int, float]) -> bytes:
+    """Return the line ``agent:time`` that stands for a flash in a digest, to nine decimals."""
+    return b"%d:%.9f\n" % flash
+
+
 def flash_digest(flashes: Iterable[tuple[int, float]]) -> str:
     """Return the SHA-256 of the flashes, as 64 hexadecimal digits.
 
@@ -26,6 +31,6 @@ def flash_digest(flashes: Iterable[tuple[int, float]]) -> str:
         flashes: Agents and times (in seconds), in the order in which they happened.
     """
     digest = hashlib.sha256()
-    for agent, time in flashes:
-        digest.update(b"%d:%.9f\n" % (agent, time))
+    for flash in flashes:
+        digest.update(flash_line(flash))
     return digest.hexdigest()

@@ -8,8 +8,7 @@ import logging
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -21,24 +20,34 @@ FLASH_TOPIC = "firefly/flash"
 """Where agents tell of their flashes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Convergence:
-    """How synchronous the agents are at one instant."""
+class Convergence(float):
+    """The order parameter R of the agents at one instant: a number, and what it rests on.
+
+    1 when all heard agents share one phase, near 0 when they are spread evenly, not-a-number
+    while nobody was heard.
+    """
+
+    __slots__ = ("heard", "silent", "time")
 
     time: float
     """The instant, in seconds on the event loop's clock."""
-    order_parameter: float
-    """R: 1 when all heard agents share one phase, near 0 when they are spread evenly.
-
-    It is not-a-number while nobody was heard.
-    """
     heard: int
     """How many agents have flashed at least once; R speaks of these."""
     silent: int
     """How many agents haven't flashed yet."""
 
-    def __float__(self) -> float:
-        return self.order_parameter
+    def __new__(cls, time: float, order_parameter: float, heard: int, silent: int) -> Self:
+        """Return R with its instant and the numbers of heard and of silent agents."""
+        self = super().__new__(cls, order_parameter)
+        self.time = time
+        self.heard = heard
+        self.silent = silent
+        return self
+
+    @property
+    def order_parameter(self) -> float:
+        """R itself."""
+        return float(self)
 
 
 class ConvergenceMonitor:
@@ -143,12 +152,12 @@ class ConvergenceMonitor:
         loop = asyncio.get_running_loop()
         start, taken = loop.time(), 0
         while not stopping.is_set():
+            taken = max(taken + 1, math.ceil((loop.time() - start) * frequency_hz))
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(start + (taken + 1) / frequency_hz):
+                async with asyncio.timeout_at(start + taken / frequency_hz):
                     await stopping.wait()
             if stopping.is_set():
                 return
-            taken = max(taken + 1, math.floor((loop.time() - start) * frequency_hz))
             if callback is not None:
                 answer = callback(self.snapshot(loop.time()))
                 if inspect.isawaitable(answer):

@@ -1,0 +1,177 @@
+"""firefly_agent: a pulse-coupled oscillator that never ends, one step at a time.
+
+The model. An agent's phase grows with the loop's clock and is kept as an absolute *due time*, when
+it will reach the period: ``phase(t) = period - (due - t)``. Being due, the agent flashes and its
+phase is 0 at that time, so that no lateness adds up. A flash is heard by the neighbours and counts
+by the phase they had at the flash's time: from the refractory period on (with a tolerance of 1e-9)
+it makes them due `nudge` seconds earlier, below that it is ignored and gone. A neighbour that is
+due by this flashes at the same time.
+
+Simultaneous flashes are served first come, first served, the first by agent id: agents that are due
+at one instant flash in the order in which their due times were set, then those who reach their
+period by these flashes, in the order in which they heard the first of them.
+`observatory.reference.fireflies` is the same model as a calculation.
+
+After the model of pulse-coupled oscillators of R. E. Mirollo and S. H. Strogatz, "Synchronization
+of pulse-coupled biological oscillators", SIAM J. Appl. Math. 50 (1990) 1645, with a constant
+phase response and a refractory period.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import cascade as cs
+from cascade.ports import Connector
+from cascade.runtime.timers import wait_until
+from observatory.networking.direct_channel import DirectChannel
+
+FLASH_TOPIC = "firefly/flash"
+"""Where flashes are told: payload ``{"agent_id", "phase", "time"}``."""
+TOLERANCE = 1e-9
+"""How far below the refractory period a phase still counts as having reached it, in seconds."""
+REFRACTORY_SHARE = 0.2
+"""The refractory period by default, as a share of the period."""
+
+
+class Probe(Protocol):
+    """Whoever wants to know exactly what agents do, without a broker in between."""
+
+    def stepped(self, agent_id: int, due: float) -> None:
+        """A step begins; the agent will be due at `due`."""
+        ...
+
+    def flashed(self, agent_id: int, time: float, sent: float, missed: int) -> None:
+        """A flash that was due at `time` was sent at `sent`; so many cycles were lost by it."""
+        ...
+
+
+@cs.task
+async def firefly_agent(
+    agent_id: int,
+    initial_phase: float,
+    period: float,
+    nudge: float,
+    neighbors: Sequence[DirectChannel],
+    my_channel: DirectChannel,
+    connector: Connector | None,
+    refractory_period: float | None = None,
+    due: float | None = None,
+    probe: Probe | None = None,
+) -> Any:
+    """One step of a firefly: wait until it hears something or is due, and act on it.
+
+    Run it with ``engine.run(firefly_agent(...), use_vm=True)``; it never returns by itself. An
+    agent that was kept from running (no slot) flashes once when it runs again: late by less than
+    a period, its phase is 0 at the due time; later than that, phase 0 is now and the lost cycles
+    are counted as missed.
+
+    Args:
+        agent_id: its number.
+        initial_phase: its phase when it first runs, in seconds, 0 to `period`.
+        period: the time from flash to flash when nothing is heard, in seconds.
+        nudge: how much a heard flash advances the phase, in seconds.
+        neighbors: the channels of those who hear its flashes, in order.
+        my_channel: where it hears the flashes of others.
+        connector: where flashes are told as well; None for no telemetry.
+        refractory_period: how long after its flash it is deaf, in seconds; by default a fifth of
+            the period. More than 1e-9, at most `period`.
+        due: when it will first be due, on the loop's clock; by default one period after the time
+            at which its phase was 0.
+        probe: is told every step and every flash.
+
+    Raises:
+        TypeError, ValueError: an argument is no number or out of its range; it names the argument.
+    """
+    loop = asyncio.get_running_loop()
+    if due is None:
+        _check(agent_id, initial_phase, period, nudge, refractory_period)
+        due = loop.time() + (period - initial_phase)
+    if refractory_period is None:
+        refractory_period = REFRACTORY_SHARE * period
+    if probe is not None:
+        probe.stepped(agent_id, due)
+
+    deaf_until = due - period + refractory_period
+    if deaf_until > loop.time():
+        await wait_until(deaf_until)
+    heard = my_channel.drain()
+    began_with, waited = due, False
+    while True:
+        for message in heard:
+            time = message["time"]
+            if due <= time:
+                due = await _flash(agent_id, due, period, neighbors, connector, probe, loop.time())
+            if period - (due - time) >= refractory_period - TOLERANCE:
+                due -= nudge
+                if due <= time:
+                    due = await _flash(
+                        agent_id, time, period, neighbors, connector, probe, loop.time()
+                    )
+            if waited or due != began_with:
+            return cs.TailCall(due=due)
+        try:
+            heard = [await my_channel.recv_until(due)]
+        except TimeoutError:
+            due = await _flash(agent_id, due, period, neighbors, connector, probe, loop.time())
+            return cs.TailCall(due=due)
+        heard += my_channel.drain()
+        waited = True
+
+
+async def _flash(
+    agent_id: int,
+    time: float,
+    period: float,
+    neighbors: Sequence[DirectChannel],
+    connector: Connector | None,
+    probe: Probe | None,
+    now: float,
+) -> float:
+    """Send the flash that was due at `time`, and return when the next one is due."""
+    lateness = now - time
+    missed = int(lateness // period) if lateness >= period else 0
+    payload = {"agent_id": agent_id, "phase": period, "time": time}
+    for channel in neighbors:
+        channel.send_nowait(payload)
+    if connector is not None:
+        await connector.publish(FLASH_TOPIC, payload)
+    if probe is not None:
+        probe.flashed(agent_id, time, now, missed)
+    return (now if missed else time) + period
+
+
+def _check(
+    agent_id: object,
+    initial_phase: object,
+    period: object,
+    nudge: object,
+    refractory_period: object,
+) -> None:
+    if isinstance(agent_id, bool) or not isinstance(agent_id, int):
+        raise TypeError(f"agent_id must be a whole number, got {agent_id!r}")
+    length = _number("period", period)
+    if length <= 0:
+        raise ValueError(f"period must be above 0 seconds, got {period!r}")
+    if not 0 <= _number("initial_phase", initial_phase) <= length:
+        raise ValueError(f"initial_phase must be from 0 to the period, got {initial_phase!r}")
+    if _number("nudge", nudge) < 0:
+        raise ValueError(f"nudge must be ≥ 0 seconds, got {nudge!r}")
+    if refractory_period is not None and not (
+        TOLERANCE < _number("refractory_period", refractory_period) <= length
+    ):
+        raise ValueError(
+            "refractory_period must be above 1e-9 seconds and at most the period, "
+            f"got {refractory_period!r}"
+        )
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be a finite number of seconds, got {value!r}")
+    return value

@@ -1,0 +1,103 @@
+"""The settings of a fireflies experiment: checked when they are given."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from observatory.agents.kuramoto import REFRACTORY_SHARE, TOLERANCE
+from observatory.networking.topology import most_square, square_counts_near
+
+GRID_SIDE = 30
+"""Agents in a row of the default torus."""
+NUM_AGENTS = GRID_SIDE**2
+"""Agents by default."""
+PERIOD = 5.0
+"""Seconds from flash to flash by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirefliesConfig:
+    """What a fireflies experiment is run with.
+
+    Raises:
+        TypeError, ValueError: a setting is no number or out of its range; the error names it.
+    """
+
+    num_agents: int = NUM_AGENTS
+    """How many agents there are."""
+    period: float = PERIOD
+    """The time from flash to flash when nothing is heard, in seconds."""
+    nudge: float = 0.2
+    """How much a heard flash advances the phase, in seconds."""
+    duration: float = 3000.0
+    """How long the experiment lasts, in seconds."""
+    limit: int | None = None
+    """How many agents may be in a step at the same time; None: all of them."""
+    seed: int = 0
+    """Where the initial phases come from."""
+    refractory_period: float | None = None
+    """How long an agent is deaf after its flash, in seconds; None: a fifth of the period."""
+    decay_duty_cycle: float = 0.3
+    """How long a flash is seen, as a share of the period."""
+
+    def __post_init__(self) -> None:
+        _whole("agents", self.num_agents, 1)
+        if _number("period", self.period) <= 0:
+            raise ValueError(f"period must be above 0 seconds, got {self.period!r}")
+        if _number("nudge", self.nudge) < 0:
+            raise ValueError(f"nudge must be ≥ 0 seconds, got {self.nudge!r}")
+        if _number("duration", self.duration) <= 0:
+            raise ValueError(f"duration must be above 0 seconds, got {self.duration!r}")
+        if self.limit is not None:
+            _whole("limit", self.limit, 1)
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
+            raise TypeError(f"seed must be a whole number, got {self.seed!r}")
+        if self.refractory_period is not None and not (
+            TOLERANCE < _number("refractory_period", self.refractory_period) <= self.period
+        ):
+            raise ValueError(
+                "refractory_period must be above 1e-9 seconds and at most the period, "
+                f"got {self.refractory_period!r}"
+            )
+        if not 0 < _number("decay_duty_cycle", self.decay_duty_cycle) <= 1:
+            raise ValueError(
+                f"decay_duty_cycle must be above 0 and at most 1, got {self.decay_duty_cycle!r}"
+            )
+
+    @property
+    def deaf_for(self) -> float:
+        """The refractory period, in seconds."""
+        if self.refractory_period is None:
+            return REFRACTORY_SHARE * self.period
+        return self.refractory_period
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Width and height of the torus: the most square one of exactly so many agents."""
+        return most_square(self.num_agents)
+
+    def shape_hint(self) -> str | None:
+        """Say which nearby counts make a square, if this one makes a mere line."""
+        if self.num_agents < 4 or self.shape[1] > 1:
+            return None
+        below, above = square_counts_near(self.num_agents)
+        return (
+            f"{self.num_agents} agents make a ring of {self.num_agents}×1; "
+            f"{below} or {above} would make a square"
+        )
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number ≥ {least}, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be a whole number ≥ {least}, got {value!r}")
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return value

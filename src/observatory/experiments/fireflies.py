@@ -1,0 +1,273 @@
+"""Fireflies: the experiment itself. Every agent has an engine; one manager holds the limit."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+
+import cascade as cs
+from cascade.connectors.local import LocalBroker, LocalBusConnector
+from cascade.ports import Connector
+from cascade.runtime.timers import wait_until
+from observatory.agents.kuramoto import firefly_agent
+from observatory.experiments.config import FirefliesConfig
+from observatory.experiments.recorder import Recorder, Summary
+from observatory.monitors.aggregator import MetricsAggregator
+from observatory.networking.direct_channel import DirectChannel
+from observatory.networking.topology import moore_neighbors
+
+SAMPLES_PER_PERIOD = 10
+"""How often the slots in use are sampled."""
+SLOT = "cpu_slot"
+"""The resource that a limit is on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What can be seen of a running experiment at one instant."""
+
+    time: float
+    """Seconds since the start, on the loop's clock."""
+    order_parameter: float
+    """R of the phases of all agents."""
+    alight: float
+    """The share of agents whose flash is still seen."""
+    flashes: int
+    """How many flashes there were so far."""
+    active: int | None
+    """Slots in use; None without a limit."""
+    waiting: int | None
+    """Agents that wait for a slot; None without a limit."""
+
+
+class Fireflies:
+    """One experiment, from its settings to its summary.
+
+    Args:
+        config: the settings.
+        log: where lateness, order parameter and slots are logged, if anywhere; open already.
+        connector: where flashes are told; by default a broker of the experiment's own.
+        watch: is called with a `Moment` every `watch_interval` seconds of the loop's clock.
+        watch_interval: seconds between two such calls.
+        keep_flashes: keep every flash in `recorder.flashes`.
+    """
+
+    def __init__(
+        self,
+        config: FirefliesConfig,
+        *,
+        log: MetricsAggregator | None = None,
+        connector: Connector | None = None,
+        watch: Callable[[Moment], None] | None = None,
+        watch_interval: float = 1.0,
+        keep_flashes: bool = False,
+    ) -> None:
+        self.config = config
+        """The settings."""
+        self.manager = cs.ResourceManager()
+        """The one manager of all agents."""
+        if config.limit is not None:
+            self.manager.set_capacity({SLOT: config.limit})
+        self.recorder: Recorder | None = None
+        """What the agents have told; None before the start."""
+        # At full synchrony everybody flashes at once: the queue of an observer must hold that.
+        self._broker = LocalBroker(queue_size=max(1000, 4 * config.num_agents))
+        self._connector = LocalBusConnector(self._broker) if connector is None else connector
+        self._log = log
+        self._watch = watch
+        self._watch_interval = watch_interval
+        self._keep_flashes = keep_flashes
+        self._channels = [DirectChannel(owner_id=agent) for agent in range(config.num_agents)]
+        self._start = self._now = 0.0
+        self._used_samples: list[float] = []
+        self._began = monotonic()
+        self._ended = self._began
+        self._virtual = False
+
+    async def run(self) -> Summary:
+        """Run the experiment to its end and return the summary.
+
+        Cancelled, it stops all agents before it raises; `summary()` then tells how far it came.
+
+        Raises:
+            BaseException: what an agent raised, with a note that names it.
+        """
+        config = self.config
+        loop = asyncio.get_running_loop()
+        self._virtual = getattr(loop, "virtual", False)
+        self._began = monotonic()
+        self._start = self._now = start = loop.time()
+        draw = random.Random(config.seed)
+        phases = [draw.uniform(0, config.period) for _ in range(config.num_agents)]
+        due = [start + (config.period - phase) for phase in phases]
+        self.recorder = Recorder(
+            list(due), config.period, start, start + config.duration, self._log, self._keep_flashes
+        )
+        await self._connector.connect()
+        try:
+            with _collector_off():
+                end = loop.create_task(wait_until(start + config.duration), name="end")
+                others = [loop.create_task(self._sample(self.recorder), name="sampler")]
+                if self._watch is not None:
+                    others.append(loop.create_task(self._show(self.recorder), name="watcher"))
+                if self._log is not None:
+                    others.append(loop.create_task(self._log.run(), name="log"))
+                others += [
+                    loop.create_task(self._live(agent, phases[agent], due[agent], self.recorder))
+                    for agent in range(config.num_agents)
+                ]
+                await _until_first(end, others)
+        finally:
+            self._now = min(loop.time(), start + config.duration)
+            self._ended = monotonic()
+            await self._connector.disconnect()
+        self._now = start + config.duration
+        return self.summary()
+
+    async def _live(self, agent: int, phase: float, due: float, recorder: Recorder) -> None:
+        """Be one agent: an engine of its own, the limit of all."""
+        config = self.config
+        width, height = config.shape
+        workflow = firefly_agent(
+            agent_id=agent,
+            initial_phase=phase,
+            period=config.period,
+            nudge=config.nudge,
+            neighbors=[self._channels[other] for other in moore_neighbors(agent, width, height)],
+            my_channel=self._channels[agent],
+            connector=self._connector,
+            refractory_period=config.deaf_for,
+            due=due,
+            probe=recorder,
+        )
+        if config.limit is not None:
+            workflow = workflow.with_constraints(**{SLOT: 1})
+        engine = cs.Engine(resource_manager=self.manager)
+        await engine.run(workflow, use_vm=True)
+
+    async def _sample(self, recorder: Recorder) -> None:
+        """Sample the slots in use, and R at the end of every period."""
+        config = self.config
+        ticks = 0
+        while True:
+            ticks += 1
+            now = self._start + ticks * config.period / SAMPLES_PER_PERIOD
+            await wait_until(now)
+            if config.limit is not None:
+                slots = self.manager.statistics().resources[SLOT]
+                self._used_samples.append(slots.used)
+                if self._log is not None:
+                    self._log.record_nowait("slots.used", slots.used)
+                    self._log.record_nowait("slots.waiting", slots.waiting)
+            if ticks % SAMPLES_PER_PERIOD == 0:
+                order = recorder.order_parameter(now)
+                recorder.order_parameters.append(order)
+                if self._log is not None:
+                    self._log.record_nowait("order_parameter", order)
+
+    async def _show(self, recorder: Recorder) -> None:
+        assert self._watch is not None
+        config = self.config
+        seen = config.decay_duty_cycle * config.period
+        ticks = 0
+        while True:
+            ticks += 1
+            now = self._start + ticks * self._watch_interval
+            await wait_until(now)
+            active = waiting = None
+            if config.limit is not None:
+                slots = self.manager.statistics().resources[SLOT]
+                active, waiting = int(slots.used), slots.waiting
+            self._watch(
+                Moment(
+                    time=now - self._start,
+                    order_parameter=recorder.order_parameter(now),
+                    alight=recorder.alight(now, seen),
+                    flashes=recorder.count,
+                    active=active,
+                    waiting=waiting,
+                )
+            )
+
+    def summary(self) -> Summary:
+        """Return what came out so far.
+
+        Raises:
+            RuntimeError: the experiment hasn't begun.
+        """
+        recorder, config = self.recorder, self.config
+        if recorder is None:
+            raise RuntimeError("there is no summary before the experiment has begun")
+        width, height = config.shape
+        orders = recorder.order_parameters
+        active: dict[str, float | None] = {"max": None, "mean": None}
+        if config.limit is not None:
+            samples = self._used_samples
+            active["max"] = int(self.manager.statistics().resources[SLOT].peak)
+            active["mean"] = sum(samples) / len(samples) if samples else None
+        return Summary(
+            agents=config.num_agents,
+            width=width,
+            height=height,
+            period=config.period,
+            nudge=config.nudge,
+            limit=config.limit,
+            seed=config.seed,
+            time="virtual" if self._virtual else "real",
+            duration=self._now - self._start,
+            elapsed=self._ended - self._began,
+            flashes=recorder.count,
+            missed=recorder.missed,
+            pulses=recorder.count // config.num_agents,
+            order_parameter={
+                "first": orders[0] if orders else None,
+                "last": recorder.order_parameter(self._now),
+                "max": max(orders) if orders else None,
+            },
+            active=active,
+            steps={
+                "total": sum(recorder.steps),
+                "min_per_agent": min(recorder.steps),
+                "max_per_agent": max(recorder.steps),
+            },
+            lateness_s=recorder.lateness_summary(),
+            dropped=sum(channel.dropped for channel in self._channels) + self._broker.dropped,
+            digest=recorder.digest,
+        )
+
+
+async def _until_first(end: asyncio.Task[None], others: list[asyncio.Task[None]]) -> None:
+    """Wait for `end`, or for the first of the others to fail; then stop them all and wait."""
+    try:
+        await asyncio.wait([end, *others], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (end, *others):
+            task.cancel()
+        outcomes = await asyncio.gather(*others, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
+            raise outcome
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Freeze and disable the cyclic collector, and put it back as it was.
+
+    Agents make no cycles, so it would never find anything, and its pauses are the main source of
+    lateness.
+    """
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if enabled:
+            gc.enable()
