@@ -111,7 +111,7 @@ async def firefly_agent(
                     due = await _flash(
                         agent_id, time, period, neighbors, connector, probe, loop.time()
                     )
-            if waited or due != began_with:
+        if waited or due != began_with:
             return cs.TailCall(due=due)
         try:
             heard = [await my_channel.recv_until(due)]
