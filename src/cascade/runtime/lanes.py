@@ -16,10 +16,23 @@ from cascade.runtime.ticket import WAITING, Ticket
 class Capacity:
     """A resource that is taken on grant and comes back on release."""
 
-    __slots__ = ("claimed", "known", "lanes", "limit", "line", "name", "peak", "used", "waiting")
+    __slots__ = (
+        "alone",
+        "claimed",
+        "known",
+        "lanes",
+        "limit",
+        "line",
+        "name",
+        "peak",
+        "used",
+        "waiting",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.alone = frozenset([name])
+        """The set of names of a request for nothing else."""
         self.limit: int | None = None
         """Units there are at most; None without a limit; 0 is a pause."""
         self.known = False
@@ -59,7 +72,7 @@ class Capacity:
     def leave(self, ticket: Ticket) -> None:
         """Take a ticket out of the line."""
         line = self.line
-        place = bisect_left(line, (ticket.key,))
+        place = 0 if line[0][1] is ticket else bisect_left(line, (ticket.key,))
         self.claimed -= line[place][2]
         del line[place]
 

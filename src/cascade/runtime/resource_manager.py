@@ -26,6 +26,7 @@ from typing import Any
 from cascade.errors import AcquireTimeoutError, InfeasibleRequestError, ResourceError
 from cascade.runtime.lanes import Capacity, Lane
 from cascade.runtime.ticket import HELD, RELEASED, WAITING, WITHDRAWN, Request, Ticket
+from cascade.runtime.timers import call_at
 from cascade.spec.amounts import UNITS, check_amount, check_name, from_units, to_units
 
 PASS_OVERS = 2
@@ -198,8 +199,8 @@ class ResourceManager:
             resource, units = excess
             limit = resource.limit or 0
             raise InfeasibleRequestError(resource.name, from_units(units), from_units(limit))
-        loop = _running_loop()
-        self._check_loop(loop)
+        loop = self._loop  # `take` has just bound or checked it
+        assert loop is not None
         ticket = Ticket(self, request, owner)
         ticket.future = future = loop.create_future()
         self._arrivals += 1
@@ -216,7 +217,7 @@ class ResourceManager:
             self._settle(dirty)
         timer = None
         if timeout is not None:
-            timer = loop.call_later(timeout, self._expire, ticket)
+            timer = call_at(loop.time() + timeout, self._expire, ticket)
         try:
             await future
         except BaseException:
@@ -338,15 +339,12 @@ class ResourceManager:
         """Grant, move or set aside the waiters that changed lines let go, smallest key first."""
         while dirty:
             best = None
-            idle = []
-            for resource in dirty:
+            for resource in tuple(dirty):
                 ticket = self._ready_at(resource)
                 if ticket is None:
-                    idle.append(resource)
+                    del dirty[resource]
                 elif best is None or ticket.key < best.key:
                     best = ticket
-            for resource in idle:
-                del dirty[resource]
             if best is not None:
                 self._advance(best, dirty)
 
@@ -381,13 +379,13 @@ class ResourceManager:
     def _advance(self, ticket: Ticket, dirty: dict[Capacity, None]) -> None:
         """Grant a ticket whose place has enough for it, or move it to where it is stopped."""
         lane = ticket.lane
-        stopping = self._stopping(ticket)
+        # Its place has enough, so only another resource could stop it.
+        stopping = self._stopping(ticket) if len(ticket.request.pairs) > 1 else None
+        self._leave_lines(ticket, dirty)
         if stopping is not None:
             ticket.passed += 1
-            self._leave_lines(ticket, dirty)
             self._stand(ticket, stopping)
             return
-        self._leave_lines(ticket, dirty)
         self._unqueue(ticket)
         lane.pop()
         lane.first = None
@@ -408,11 +406,11 @@ class ResourceManager:
                 ticket.standing.append(resource)
 
     def _leave_lines(self, ticket: Ticket, dirty: dict[Capacity, None]) -> None:
-        for resource in ticket.standing:
+        standing, ticket.standing = ticket.standing, []
+        for resource in standing:
             resource.leave(ticket)
             if resource.line:
                 dirty[resource] = None
-        ticket.standing.clear()
 
     # Lanes
 

@@ -25,7 +25,10 @@ class Request:
     def __init__(self, pairs: tuple[tuple[Capacity, int], ...]) -> None:
         self.pairs = pairs
         """(resource, units) for each resource that is wanted."""
-        self.names = frozenset([resource.name for resource, _ in pairs])
+        if len(pairs) == 1:
+            self.names = pairs[0][0].alone
+        else:
+            self.names = frozenset([resource.name for resource, _ in pairs])
         """The set of resources: requests with the same set wait in one lane."""
 
     @property

@@ -8,6 +8,7 @@ from collections import OrderedDict, deque
 from typing import Any, Literal, get_args
 
 from cascade.errors import ChannelFullError
+from cascade.runtime.timers import call_at
 
 __all__ = ["DirectChannel", "Overflow"]
 
@@ -186,7 +187,7 @@ class DirectChannel:
             if self._later_receivers is None:
                 self._later_receivers = OrderedDict()
             self._later_receivers[future] = None
-        timer = None if when == math.inf else loop.call_at(when, _expire, future)
+        timer = None if when == math.inf else call_at(when, _expire, future)
         try:
             message = await future
         except BaseException:
