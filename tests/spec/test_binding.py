@@ -64,7 +64,9 @@ def in_order(fn: Callable[..., Any], arguments: Mapping[str, Any]) -> Bound:
             values.extend(value)
         else:
             has_keywords = True
-            keywords |= value if parameter.kind is parameter.VAR_KEYWORD else {parameter.name: value}
+            keywords |= (
+                value if parameter.kind is parameter.VAR_KEYWORD else {parameter.name: value}
+            )
     return tuple(values), keywords if has_keywords else None
 
 

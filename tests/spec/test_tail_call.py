@@ -86,7 +86,7 @@ class TestMeaning:
                 return cs.TailCall(1, label="last")
             return cs.TailCall(count - 1, total=total + count)
 
-        assert testing.run_virtual(step(3, label="first")) == 3
+        assert testing.run_virtual(step(3, label="first")) == 4
         assert seen == [(3, 0, "first"), (2, 3, "first"), (1, 3, "last"), (0, 4, "last")]
 
     def test_nothing_is_carried_over_to_another_task(self) -> None:

@@ -156,7 +156,15 @@ class TestCalling:
     def test_a_container_without_lazy_results_is_passed_as_the_same_object(self) -> None:
         loop: list[Any] = []
         loop.append(loop)
-        for given in ([1, [2]], {"a": {1: 2}}, (3, [4]), {5}, OrderedDict(b=6), bytearray(b"7"), loop):
+        for given in (
+            [1, [2]],
+            {"a": {1: 2}},
+            (3, [4]),
+            {5},
+            OrderedDict(b=6),
+            bytearray(b"7"),
+            loop,
+        ):
             assert testing.run_virtual(same(given)) is given
             assert testing.run_virtual(collect(same(1), key=given))[1]["key"] is given
 
@@ -175,7 +183,9 @@ class TestCalling:
         assert collect(1, [2], key="x").dependencies == ()
 
     def test_injections_are_found_in_defaults_and_containers(self) -> None:
-        def fn(a: Any, database: Any = cs.inject("database"), *, log: Any = cs.inject("log")) -> None: ...
+        def fn(
+            a: Any, database: Any = cs.inject("database"), *, log: Any = cs.inject("log")
+        ) -> None: ...
 
         declared = cs.task(fn)
         assert declared(1).injections == ("database", "log")

@@ -10,16 +10,16 @@ import contextvars
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
+from cascade.connectors.topic_tree import TopicTree, filter_levels, topic_levels
 from cascade.errors import ConnectorError
 
 __all__ = ["LocalBroker", "LocalBusConnector", "LocalSubscription"]
 
 _log = logging.getLogger("cascade.connectors.local")
 
-V = TypeVar("V")
 Callback = Callable[[str, Any], Awaitable[None]]
 
 
@@ -63,8 +63,8 @@ class LocalBroker:
         """How many messages all subscriptions together have dropped from full queues."""
         self._queue_size = queue_size
         self._serial = 0
-        self._subscriptions: _TopicTree[LocalSubscription] = _TopicTree()
-        self._retained: _TopicTree[_Retained] = _TopicTree()
+        self._subscriptions: TopicTree[LocalSubscription] = TopicTree()
+        self._retained: TopicTree[_Retained] = TopicTree()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def publish(self, topic: str, payload: Any, retain: bool = False) -> None:
@@ -81,9 +81,7 @@ class LocalBroker:
             ValueError: `topic` is empty or contains a wildcard or NUL.
             ConnectorError: another running loop has subscriptions on this broker.
         """
-        levels = _levels("topic", topic)
-        if "+" in topic or "#" in topic:
-            raise ValueError(f"topic must not contain the wildcards + and #, got {topic!r}")
+        levels = topic_levels(topic)
         loop = self._bind()
         if retain:
             if payload is None or (isinstance(payload, (str, bytes)) and not payload):
@@ -113,12 +111,7 @@ class LocalBroker:
                 that shares its level with something else.
             ConnectorError: another running loop has subscriptions on this broker.
         """
-        levels = _levels("topic", topic)
-        for depth, level in enumerate(levels, start=1):
-            if len(level) > 1 and ("+" in level or "#" in level):
-                raise ValueError(f"a wildcard in topic must be a level of its own, got {topic!r}")
-            if level == "#" and depth < len(levels):
-                raise ValueError(f"# in topic must be the last level, got {topic!r}")
+        levels = filter_levels(topic)
         if not callable(callback):
             raise TypeError(f"callback must be an async function of (topic, payload): {callback!r}")
         loop = self._bind()
@@ -132,7 +125,7 @@ class LocalBroker:
         """End all subscriptions, forget what is retained, set the counters back."""
         for subscription in self._subscriptions.everything():
             subscription.unsubscribe()
-        self._retained = _TopicTree()
+        self._retained = TopicTree()
         self._loop = None
         self.dropped = 0
 
@@ -373,101 +366,8 @@ class _Retained(NamedTuple):
     payload: Any
 
 
-class _TopicTree(Generic[V]):
-    """Values filed under topics or filters, one level of the tree per level of the topic."""
-
-    __slots__ = ("children", "values")
-
-    def __init__(self) -> None:
-        self.children: dict[str, _TopicTree[V]] = {}
-        self.values: dict[int, V] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self.children)
-
-    def add(self, levels: list[str], key: int, value: V) -> None:
-        node = self
-        for level in levels:
-            child = node.children.get(level)
-            if child is None:
-                child = node.children[level] = _TopicTree()
-            node = child
-        node.values[key] = value
-
-    def remove(self, levels: list[str], key: int) -> None:
-        """Take a value out, if it is there, and the branch that led only to it."""
-        node, path = self, []
-        for level in levels:
-            child = node.children.get(level)
-            if child is None:
-                return
-            path.append((node, level))
-            node = child
-        node.values.pop(key, None)
-        while path and not node.values and not node.children:
-            node, level = path.pop()
-            del node.children[level]
-
-    def matched_by(self, topic: list[str]) -> list[V]:
-        """The values, filed under filters, that a topic matches."""
-        found: list[V] = []
-        nodes, wildcards = [self], not topic[0].startswith("$")
-        for level in topic:
-            below = []
-            for node in nodes:
-                children = node.children
-                if (child := children.get(level)) is not None:
-                    below.append(child)
-                if wildcards:
-                    if (child := children.get("+")) is not None:
-                        below.append(child)
-                    if (child := children.get("#")) is not None:
-                        found += child.values.values()
-            nodes, wildcards = below, True
-        for node in nodes:
-            found += node.values.values()
-            if (child := node.children.get("#")) is not None:
-                found += child.values.values()
-        return found
-
-    def matching(self, levels: list[str]) -> list[V]:
-        """The values, filed under topics, that a filter matches."""
-        nodes = [self]
-        for depth, level in enumerate(levels):
-            if level not in ("+", "#"):
-                nodes = [node.children[level] for node in nodes if level in node.children]
-                continue
-            below = [
-                child
-                for node in nodes
-                for name, child in node.children.items()
-                if depth or not name.startswith("$")
-            ]
-            nodes = below if level == "+" else nodes + _with_all_below(below)
-        return [value for node in nodes for value in node.values.values()]
-
-    def everything(self) -> list[V]:
-        """All values."""
-        return [value for node in _with_all_below([self]) for value in node.values.values()]
-
-
-def _with_all_below(nodes: list[_TopicTree[V]]) -> list[_TopicTree[V]]:
-    found = list(nodes)
-    for node in found:  # grows while it is walked
-        found.extend(node.children.values())
-    return found
-
-
 def _by_serial(entry: LocalSubscription | _Retained) -> int:
     return entry.serial
-
-
-def _levels(argument: str, topic: str) -> list[str]:
-    if not isinstance(topic, str):
-        raise TypeError(f"{argument} must be a string, got {topic!r}")
-    if not topic or "\0" in topic:
-        raise ValueError(f"{argument} must not be empty or contain NUL, got {topic!r}")
-    return topic.split("/")
 
 
 _default: LocalBroker | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 from cascade.errors import GraphError
@@ -34,7 +35,7 @@ def build(target: Target) -> Graph:
         _check_target(target)
         template = freeze(target, (LazyResult,))
         goals = template.leaves
-    nodes = _collect(goals)
+    nodes, twins = _collect(goals)
     numbers = {lazy.call: number for number, lazy in enumerate(nodes)}
     needs: list[tuple[int, ...]] = []
     successors: list[list[int]] = [[] for _ in nodes]
@@ -44,6 +45,8 @@ def build(target: Target) -> Graph:
     plain = True
     for number, lazy in enumerate(nodes):
         wanted = tuple([numbers[other.call] for other in lazy.dependencies])
+        if twins:
+            wanted = tuple(dict.fromkeys(wanted))
         policies = lazy.policies
         before = wanted
         if policies is not NO_POLICIES:
@@ -68,8 +71,8 @@ def build(target: Target) -> Graph:
         result = FromNode(numbers[target.call])
     else:
         result = _source(template, numbers)
-    for goal in goals:
-        consumers[numbers[goal.call]] += 1
+    for goal in {numbers[goal.call] for goal in goals}:
+        consumers[goal] += 1
     return Graph(
         nodes, needs, successors, in_degrees, recipes, consumers, result, None if plain else numbers
     )
@@ -81,44 +84,49 @@ def _check_target(target: Target) -> None:
     if not is_container(target) or find_leaf(target, LazyResult) is None:
         raise TypeError(
             "a target is a lazy result, or a list, tuple or dict that holds lazy results, "
-            f"got {target!r}"
+            f"got {reprlib.repr(target)}"
         )
 
 
-def _collect(goals: tuple[LazyResult[Any], ...]) -> list[LazyResult[Any]]:
-    """Return all lazy results that `goals` need, by serial number, so in topological order."""
+def _collect(goals: tuple[LazyResult[Any], ...]) -> tuple[list[LazyResult[Any]], bool]:
+    """Return all lazy results that `goals` need, in topological order, and whether any has a twin.
+
+    Twins are variants of one call that say the same. The eldest stands for all of them: whatever
+    it needs is older, whoever needs one of them is younger.
+    """
     found: dict[int, LazyResult[Any]] = {}
+    twins = False
     stack = list(goals)
     while stack:
         lazy = stack.pop()
         known = found.setdefault(lazy.call, lazy)
         if known is not lazy:
-            _check_same(known, lazy)
+            twins = True
+            found[lazy.call] = _eldest(known, lazy)
             continue
         policies = lazy.policies
         others = lazy.dependencies
         if policies is not NO_POLICIES:
             others = (*others, *policies.needed, *policies.after)
         for other in others:
-            earlier = found.get(other.call)
-            if earlier is None:
+            if found.get(other.call) is not other:
                 stack.append(other)
-            elif earlier is not other:
-                _check_same(earlier, other)
-    return sorted(found.values(), key=_serial)
+    return sorted(found.values(), key=_serial), twins
 
 
 def _serial(lazy: LazyResult[Any]) -> int:
     return lazy.serial
 
 
-def _check_same(one: LazyResult[Any], other: LazyResult[Any]) -> None:
-    if one.policies != other.policies:
+def _eldest(one: LazyResult[Any], other: LazyResult[Any]) -> LazyResult[Any]:
+    """Return the older of two variants of one call, provided that they say the same."""
+    if not one.policies.same_as(other.policies):
         raise GraphError(
             f"two variants of one call are in the graph: {one!r} with {_say(one)}, and "
             f"{other!r} with {_say(other)}. Use one of them in all places, "
             "or call the task twice if it is to run twice"
         )
+    return one if one.serial < other.serial else other
 
 
 def _say(lazy: LazyResult[Any]) -> str:

@@ -9,25 +9,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import os
 import selectors
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextvars import Context, copy_context
 from enum import Enum, auto
-from functools import partial
 from heapq import heapify, heappop, heappush
-from types import FrameType
 from typing import Any, ClassVar, Final, NoReturn, TypeVar, TypeVarTuple
 
 from cascade.errors import VirtualDeadlockError, VirtualTimeError
+from cascade.runtime.job_line import JobLine
+from cascade.runtime.waiting_report import describe_waits
 
 # The same thresholds by which asyncio rids its own queue of cancelled timers.
 _CANCELLED_AT_LEAST: Final = 100
-_TASKS_LISTED: Final = 100
-_ASYNCIO: Final = os.path.dirname(asyncio.__file__)
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -118,90 +113,6 @@ class _TimerQueue:
         self._heap.clear()
 
 
-class _JobLine:
-    """The calls that a loop makes in threads: one at a time, in the order of submission."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.under_way = 0
-        """How many jobs are running, in the worker thread or in processes."""
-        self._loop = loop
-        self._queued: deque[tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]] = (
-            deque()
-        )
-        self._worker: ThreadPoolExecutor | None = None
-        self._busy = False
-        self._ended = False
-
-    def submit(self, function: Callable[..., Any], args: tuple[Any, ...]) -> asyncio.Future[Any]:
-        if self._ended:
-            raise RuntimeError("the loop takes no more jobs: its executor has been shut down")
-        return self._append(function, args)
-
-    def _append(self, function: Callable[..., Any], args: tuple[Any, ...]) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = self._loop.create_future()
-        self._queued.append((future, function, args))
-        return future
-
-    def submit_to(
-        self, executor: Executor, function: Callable[..., Any], args: tuple[Any, ...]
-    ) -> asyncio.Future[Any]:
-        outcome = executor.submit(function, *args)
-        future = asyncio.wrap_future(outcome, loop=self._loop)
-        self.under_way += 1
-        outcome.add_done_callback(partial(self._report, self._count_ended))
-        return future
-
-    def start_next(self) -> None:
-        """Start the next job that is still wanted, unless the worker is busy."""
-        while self._queued and not self._busy:
-            future, function, args = self._queued.popleft()
-            if future.done():
-                continue
-            if self._worker is None:
-                self._worker = ThreadPoolExecutor(1, thread_name_prefix="virtual-time")
-            outcome = self._worker.submit(function, *args)
-            self._busy = True
-            self.under_way += 1
-            outcome.add_done_callback(partial(self._report, partial(self._finish, future)))
-
-    def _report(self, callback: Callable[[Future[Any]], None], outcome: Future[Any]) -> None:
-        with suppress(RuntimeError):  # the loop was closed while the job ran
-            self._loop.call_soon_threadsafe(callback, outcome)
-
-    def _count_ended(self, _outcome: Future[Any]) -> None:
-        self.under_way -= 1
-
-    def _finish(self, future: asyncio.Future[Any], outcome: Future[Any]) -> None:
-        self._busy = False
-        self.under_way -= 1
-        if future.done():
-            return
-        error = outcome.exception()
-        if error is None:
-            future.set_result(outcome.result())
-        elif isinstance(error, StopIteration):
-            # A future can't carry one: it would end the coroutine that awaits it, silently.
-            wrapped = RuntimeError(f"the job raised {error!r}")
-            wrapped.__cause__ = error
-            future.set_exception(wrapped)
-        else:
-            future.set_exception(error)
-
-    async def finish_all(self) -> None:
-        """Take no more jobs, wait for those that were taken, and end the worker."""
-        self._ended = True
-        if self._queued or self._busy:
-            await self._append(int, ())  # the last in the line
-        if self._worker is not None:
-            self._worker.shutdown(wait=True)
-
-    def close(self) -> None:
-        self._ended = True
-        self._queued.clear()
-        if self._worker is not None:
-            self._worker.shutdown(wait=not self._busy)
-
-
 class _JumpingSelector(selectors.DefaultSelector):
     """A selector that asks its loop before it waits."""
 
@@ -250,7 +161,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.run_numbers: Iterator[int] = itertools.count(1)
         """Numbers for what happens on this loop, so that the same program gets the same ones."""
         self._timers = _TimerQueue()
-        self._jobs = _JobLine(self)
+        self._jobs = JobLine(self)
         selector = _JumpingSelector()
         super().__init__(selector)
         # Only now: asyncio makes its self-pipe, by which threads and signals wake it, in there.
@@ -342,14 +253,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return _Turn.READY
 
     def _describe_waits(self) -> str:
-        tasks = sorted(asyncio.all_tasks(self), key=_name_in_order)
-        if not tasks:
-            return f"at {self._now:g} s nothing is left to happen: no task, no timer, no job"
-        lines = [f"at {self._now:g} s everybody waits and no timer or job is left to wake them:"]
-        lines += [f"  {_describe_wait(task)}" for task in tasks[:_TASKS_LISTED]]
-        if len(tasks) > _TASKS_LISTED:
-            lines.append(f"  and {len(tasks) - _TASKS_LISTED} more")
-        return "\n".join(lines)
+        return describe_waits(asyncio.all_tasks(self), self._now)
 
 
 _REFUSED: Final = {
@@ -383,54 +287,6 @@ def _refusal(call: str, instead: str) -> Callable[..., NoReturn]:
 for _instead, _calls in _REFUSED.items():
     for _call in _calls:
         setattr(VirtualTimeLoop, _call, _refusal(_call, _instead))
-
-
-def _name_in_order(task: asyncio.Task[Any]) -> tuple[int, str]:
-    name = task.get_name()
-    return len(name), name  # Task-2 before Task-10
-
-
-def _describe_wait(task: asyncio.Task[Any]) -> str:
-    coroutine = task.get_coro()
-    qualname = getattr(coroutine, "__qualname__", repr(coroutine))
-    frames = _frames(coroutine)
-    text = f"task {task.get_name()!r} ({qualname})"
-    if frames:
-        outside = [frame for frame in frames if not _belongs_to_asyncio(frame)] or frames
-        text += f" waits at {_place(outside[-1])}"
-        if outside[-1] is not frames[-1]:
-            text += f", in {_place(frames[-1])}"
-    # Nothing public tells what a task waits for.
-    awaited = getattr(task, "_fut_waiter", None)
-    if isinstance(awaited, asyncio.Task):
-        text += f", for task {awaited.get_name()!r}"
-    elif awaited is not None:
-        text += f", for a {type(awaited).__name__}"
-    return text
-
-
-def _frames(awaitable: Any) -> list[FrameType]:
-    """The frames of a suspended coroutine, from the outermost to the one that really waits."""
-    frames = []
-    while awaitable is not None:
-        if hasattr(awaitable, "cr_frame"):
-            frame, awaitable = awaitable.cr_frame, awaitable.cr_await
-        elif hasattr(awaitable, "gi_frame"):
-            frame, awaitable = awaitable.gi_frame, awaitable.gi_yieldfrom
-        else:
-            break
-        if frame is not None:
-            frames.append(frame)
-    return frames
-
-
-def _belongs_to_asyncio(frame: FrameType) -> bool:
-    return os.path.dirname(frame.f_code.co_filename) == _ASYNCIO
-
-
-def _place(frame: FrameType) -> str:
-    code = frame.f_code
-    return f"{code.co_filename}:{frame.f_lineno} in {code.co_qualname}"
 
 
 def _seconds(name: str, value: float, *, finite: bool = True) -> float:

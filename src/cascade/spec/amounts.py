@@ -9,8 +9,13 @@ from typing import Any
 UNITS = 10**9
 """How many units make 1: the finest amount is 1e-9."""
 
-_NUDGE = 1e-3
-"""Added before rounding down, in units: lets 0.1 be exactly 0.1 and n times 1/n fit into 1."""
+_MOST = 1e18
+"""The largest amount; more is a mistake, and could not be counted exactly."""
+
+# Before rounding down, a float is moved up by what its last few bits may have lost: 0.7 - 0.4 is
+# 0.3, and n times 1/n fits into 1 for every n. Never by more than a thousandth of a unit.
+_SLIP = 2.0**-48
+_SLIP_AT_MOST = 1e-3
 
 
 def check_amount(resource: str, amount: object) -> None:
@@ -18,22 +23,31 @@ def check_amount(resource: str, amount: object) -> None:
 
     Raises:
         TypeError: it isn't a real number (bool isn't one here).
-        ValueError: it is negative, infinite, NaN, or positive but finer than 1e-9.
+        ValueError: it is negative, not finite, above 1e18, or positive but finer than 1e-9.
     """
     if isinstance(amount, bool) or not isinstance(amount, Real):
         raise TypeError(f"the amount of {resource!r} must be a number ≥ 0, got {amount!r}")
-    value = float(amount)
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f"the amount of {resource!r} must be a finite number ≥ 0, got {amount!r}")
-    if value > 0 and to_units(amount) == 0:
+    value: Any = amount
+    if not 0 <= value <= _MOST:  # also false for NaN
+        raise ValueError(
+            f"the amount of {resource!r} must be a finite number ≥ 0 and at most 1e18, "
+            f"got {_shown(amount)}"
+        )
+    if value > 0 and to_units(value) == 0:
         raise ValueError(f"the amount of {resource!r} must be 0 or at least 1e-9, got {amount!r}")
 
 
+def _shown(amount: object) -> str:
+    text = f"{amount:.6g}" if isinstance(amount, float) else str(amount)[:40]
+    return text if len(text) < 40 else text + "…"
+
+
 def to_units(amount: Any) -> int:
-    """Return a checked amount in whole units: rounded down, after a nudge of 1/1000 unit."""
+    """Return a checked amount in whole units: rounded down, after a nudge for lost last bits."""
     if isinstance(amount, int):
         return amount * UNITS
-    return math.floor(float(amount) * UNITS + _NUDGE)
+    scaled = float(amount) * UNITS
+    return math.floor(scaled + min(scaled * _SLIP, _SLIP_AT_MOST))
 
 
 def from_units(units: int) -> float:

@@ -17,7 +17,7 @@ class Binder:
     parameters lets the interpreter check the arguments itself, and raise its usual `TypeError`.
     """
 
-    __slots__ = ("bind", "keyword_names", "name", "open_keywords", "positions", "variadic")
+    __slots__ = ("bind", "count", "keyword_names", "name", "open_keywords", "positions", "variadic")
 
     def __init__(self, fn: Callable[..., Any], name: str) -> None:
         try:
@@ -28,7 +28,9 @@ class Binder:
             ) from error
         self.name = name
         self.positions: dict[str, int] = {}
-        """The place of each parameter that can be given by position."""
+        """The place of each parameter that can be given by place and by name."""
+        self.count = 0
+        """How many parameters can be given by place."""
         self.keyword_names: set[str] = set()
         """The parameters that can be given by name only."""
         self.variadic = False
@@ -65,7 +67,9 @@ class Binder:
                 declared.append(text)
                 keywords.append(f"'{parameter.name}': {parameter.name}")
             else:
-                self.positions[parameter.name] = len(self.positions)
+                if parameter.kind is not parameter.POSITIONAL_ONLY:
+                    self.positions[parameter.name] = self.count
+                self.count += 1
                 declared.append(text)
                 positional.append(parameter.name)
                 if parameter.kind is parameter.POSITIONAL_ONLY and (
@@ -96,7 +100,7 @@ class Binder:
             TypeError: too many positional arguments, an unknown name, or one given twice.
         """
         values, keywords = previous
-        count = len(self.positions)
+        count = self.count
         if args:
             if len(args) > count:
                 if not self.variadic:

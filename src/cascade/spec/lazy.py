@@ -82,7 +82,7 @@ class LazyResult(Generic[T_co]):
         """The id of the call, shared by its variants."""
         return f"{self.task.name}#{self.call}"
 
-    def with_constraints(self, **amounts: Any) -> LazyResult[T_co]:
+    def with_constraints(self, /, **amounts: Any) -> LazyResult[T_co]:
         """Say what the task takes while it runs, such as ``gpu=1, memory_gb=4``.
 
         The amounts come out of the engine's `ResourceManager`, all at once or not at all, and go
@@ -95,6 +95,7 @@ class LazyResult(Generic[T_co]):
             TypeError, ValueError: an amount isn't such a number; the error names the resource.
         """
         for resource, amount in amounts.items():
+            check_name(resource)
             if not isinstance(amount, LazyResult):
                 check_amount(resource, amount)
         merged = tuple({**dict(self.policies.constraints), **amounts}.items())

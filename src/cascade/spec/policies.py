@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cascade.spec.lazy import LazyResult
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Policies:
     """What the chain methods of a lazy result have said; a value, shared between variants."""
 
@@ -21,8 +21,27 @@ class Policies:
     """What must have ended before the task starts."""
     name: str | None = None
     """The name given by `.named()`."""
-    needed: tuple[LazyResult[Any], ...] = field(default=(), compare=False)
+    needed: tuple[LazyResult[Any], ...] = ()
     """The lazy results among constraints and conditions: their values are needed."""
+
+    def same_as(self, other: Policies) -> bool:
+        """Whether both say the same; lazy results in them count as the same only by identity."""
+        mine, theirs = dict(self.constraints), dict(other.constraints)
+        return (
+            self.name == other.name
+            and mine.keys() == theirs.keys()
+            and all(_same(mine[name], theirs[name]) for name in mine)
+            and len(self.conditions) == len(other.conditions)
+            and all(map(_same, self.conditions, other.conditions))
+            and len(self.after) == len(other.after)
+            and all(map(_same, self.after, other.after))
+        )
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    return type(one) is type(other) and isinstance(one, (int, float, str)) and one == other
 
 
 NO_POLICIES = Policies()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,23 +76,31 @@ def resource(
         check_name(name, "name")
 
     def define(function: Callable[..., Any]) -> ResourceDefinition:
+        given = name or getattr(function, "__name__", None)
+        if given is None and isinstance(function, functools.partial):
+            given = getattr(function.func, "__name__", None)
         is_async = inspect.isasyncgenfunction(function)
         if not is_async and not inspect.isgeneratorfunction(function):
             raise TypeError(f"a resource is a generator function with one yield, got {function!r}")
         needs = []
         for parameter in inspect.signature(function).parameters.values():
             if isinstance(parameter.default, Inject):
+                if parameter.kind is parameter.POSITIONAL_ONLY:
+                    raise TypeError(
+                        f"resource {given!r}: the parameter {parameter.name!r} is injected by "
+                        "name, so it can't be positional-only"
+                    )
                 needs.append((parameter.name, parameter.default.name))
             elif parameter.default is parameter.empty and parameter.kind not in (
                 parameter.VAR_POSITIONAL,
                 parameter.VAR_KEYWORD,
             ):
                 raise TypeError(
-                    f"resource {function.__name__!r}: nobody would fill the parameter "
+                    f"resource {given!r}: nobody would fill the parameter "
                     f"{parameter.name!r}; give it a default, such as cs.inject('...')"
                 )
         return ResourceDefinition(
-            name=function.__name__ if name is None else name,
+            name=given or type(function).__name__,
             fn=function,
             scope=scope,
             is_async=is_async,

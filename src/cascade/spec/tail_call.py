@@ -30,7 +30,7 @@ class TailCall:
 
     __slots__ = ("args", "kwargs", "to")
 
-    def __init__(self, *args: Any, to: Task[Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, /, *args: Any, to: Task[Any] | None = None, **kwargs: Any) -> None:
         self.args = args
         self.kwargs = kwargs
         self.to = to

@@ -40,7 +40,7 @@ class Task(Generic[T_co]):
         self.binder = Binder(fn, name)
         """Its compiled signature."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> LazyResult[T_co]:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> LazyResult[T_co]:
         """Declare a call. The arguments may hold lazy results inside lists, tuples and dicts.
 
         Raises:
@@ -145,5 +145,5 @@ def _is_async(function: Callable[..., Any]) -> bool:
     while isinstance(function, functools.partial):
         function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
+        getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is looked at
     )

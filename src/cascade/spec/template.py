@@ -56,6 +56,34 @@ def find_leaf(value: object, kinds: type | tuple[type, ...]) -> Any:
     return None
 
 
+def _holders(container: Any, kinds: tuple[type, ...]) -> set[int]:
+    """Return the identities of all containers in `container` that hold a leaf at any depth."""
+    parents: dict[int, list[int]] = {id(container): []}
+    holding: list[int] = []
+    stack = [container]
+    while stack:
+        holder = stack.pop()
+        if isinstance(holder, dict) and any(find_leaf(key, kinds) is not None for key in holder):
+            holding.append(id(holder))
+        for child in _children(holder):
+            if isinstance(child, kinds):
+                holding.append(id(holder))
+            elif is_container(child):
+                known = parents.get(id(child))
+                if known is None:
+                    parents[id(child)] = [id(holder)]
+                    stack.append(child)
+                else:
+                    known.append(id(holder))
+    found: set[int] = set()
+    while holding:
+        identity = holding.pop()
+        if identity not in found:
+            found.add(identity)
+            holding.extend(parents[identity])
+    return found
+
+
 class Template:
     """A frozen container whose leaves are filled in when it is needed.
 
@@ -106,6 +134,7 @@ def freeze(container: Any, kinds: tuple[type, ...]) -> Template:
     leaves: dict[int, int] = {}
     found: list[Any] = []
     open_containers: set[int] = set()
+    holders = _holders(container, kinds)
     # Entries: (False, value) is still to be looked at, (True, (value, build, count)) is complete.
     stack: list[tuple[bool, Any]] = [(False, container)]
     while stack:
@@ -119,7 +148,7 @@ def freeze(container: Any, kinds: tuple[type, ...]) -> Template:
             if number == len(found):
                 found.append(entry)
             program.append((_LEAF, number))
-        elif is_container(entry) and find_leaf(entry, kinds) is not None:
+        elif id(entry) in holders:
             if id(entry) in open_containers:
                 raise ValueError("a container that holds lazy results must not hold itself")
             open_containers.add(id(entry))

@@ -1,0 +1,127 @@
+"""Limits: queueing for slots, beside `asyncio.Semaphore`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import cascade as cs
+from benchmarks.harness import Row, Work, measure
+
+
+async def contend_semaphore(waiters: int, slots: int, resources: int) -> None:
+    """Let many coroutines take turns with semaphores, taken one after the other."""
+    semaphores = [asyncio.Semaphore(slots) for _ in range(resources)]
+
+    async def work() -> None:
+        for semaphore in semaphores:
+            await semaphore.acquire()
+        await asyncio.sleep(0)
+        for semaphore in semaphores:
+            semaphore.release()
+
+    await asyncio.gather(*[work() for _ in range(waiters)])
+
+
+async def contend_manager(waiters: int, slots: int, resources: int) -> None:
+    """Let them take turns with a resource manager, all resources in one request."""
+    amounts = {f"slot_{number}": 1 for number in range(resources)}
+    manager = cs.ResourceManager(capacity=dict.fromkeys(amounts, slots))
+
+    async def work() -> None:
+        ticket = await manager.acquire(amounts)
+        await asyncio.sleep(0)
+        ticket.release()
+
+    await asyncio.gather(*[work() for _ in range(waiters)])
+
+
+def contention(quick: bool) -> Iterable[Row]:
+    """Contend for ten slots, with few waiters and with many."""
+    works = [(1_000, 1, 15), (10_000, 1, 7), (50_000, 1, 3 if quick else 5), (10_000, 2, 7)]
+    for waiters, resources, rounds in works:
+        of_both = " of two kinds" if resources == 2 else ""
+        yield measure(
+            Work(
+                f"{waiters:,} contend for 10 slots{of_both}",
+                waiters,
+                lambda waiters=waiters, resources=resources: contend_semaphore(  # type: ignore[misc]
+                    waiters, 10, resources
+                ),
+                lambda waiters=waiters, resources=resources: contend_manager(  # type: ignore[misc]
+                    waiters, 10, resources
+                ),
+                2.0,
+                rounds,
+            )
+        )
+    yield _uncontended(20_000 if quick else 100_000)
+
+
+def _uncontended(count: int) -> Row:
+    async def semaphore() -> None:
+        slots = asyncio.Semaphore(10)
+        for _ in range(count):
+            await slots.acquire()
+            slots.release()
+
+    async def manager() -> None:
+        manager = cs.ResourceManager(capacity={"slot": 10})
+        amounts = {"slot": 1}
+        for _ in range(count):
+            ticket = await manager.acquire(amounts)
+            ticket.release()
+
+    return measure(Work("acquire and release, nobody else", count, semaphore, manager, 12.0, 7))
+
+
+ENGINES = 1_000
+STEPS = 10
+SLOTS = 100
+
+
+async def step_with_semaphore() -> None:
+    """Make tasks take turns: each step holds one of the slots."""
+    slots = asyncio.Semaphore(SLOTS)
+
+    async def work() -> None:
+        for _ in range(STEPS):
+            async with slots:
+                await asyncio.sleep(0)
+
+    await asyncio.gather(*[work() for _ in range(ENGINES)])
+
+
+@cs.task
+async def stepping(left: int) -> Any:
+    """One of several steps, each of which lets the others run."""
+    await asyncio.sleep(0)
+    return cs.TailCall(left - 1) if left > 1 else None
+
+
+async def step_with_engines() -> None:
+    """Make engines take turns that share one manager."""
+    manager = cs.ResourceManager(capacity={"slot": SLOTS})
+    await asyncio.gather(
+        *[
+            cs.Engine(resource_manager=manager).run(
+                stepping(STEPS).with_constraints(slot=1), use_vm=True
+            )
+            for _ in range(ENGINES)
+        ]
+    )
+
+
+def engines(quick: bool) -> Iterable[Row]:
+    """Run a thousand engines that share 100 slots."""
+    yield measure(
+        Work(
+            f"{ENGINES:,} engines × {STEPS} steps, {SLOTS} slots",
+            ENGINES * STEPS,
+            step_with_semaphore,
+            step_with_engines,
+            2.0,
+            7 if quick else 15,
+        )
+    )
