@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cascade.errors import NestedRunError
 from cascade.runtime.engine import Engine
 from cascade.runtime.run import current_run
+from cascade.spec.checks import check_duration
 
 if TYPE_CHECKING:
     from cascade.ports import Connector, Executor, Solver
@@ -50,7 +51,8 @@ async def arun(
         TypeError, ValueError: an argument isn't valid.
         BaseException: what the first failing task raised; see `Engine.run`.
     """
-    _check_timeout(timeout)
+    if timeout is not None:
+        timeout = check_duration("timeout", timeout)
     engine = Engine(
         solver=solver,
         executor=executor,
@@ -92,7 +94,8 @@ def run(
             "cs.run() inside a task would block the run it is part of: "
             "make the task an async def and use `await cs.arun(...)` there"
         )
-    _check_timeout(timeout)
+    if timeout is not None:
+        timeout = check_duration("timeout", timeout)
     coroutine = arun(
         target,
         params=params,
@@ -145,12 +148,3 @@ def _run_in_thread(coroutine: Coroutine[Any, Any, Any]) -> Any:
     if failure:
         raise failure.pop()
     return outcome[0]
-
-
-def _check_timeout(timeout: object) -> None:
-    if timeout is None:
-        return
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"timeout must be a number of seconds or None, got {timeout!r}")
-    if not timeout >= 0:
-        raise ValueError(f"timeout must be ≥ 0 seconds, got {timeout!r}")

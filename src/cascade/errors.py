@@ -59,8 +59,8 @@ class InfeasibleRequestError(ResourceError):
 
     def __init__(self, resource: str, amount: float, limit: float) -> None:
         super().__init__(
-            f"a request for {amount:g} of {resource!r} can never be granted: "
-            f"its capacity is {limit:g}"
+            f"a request for {amount:.15g} of {resource!r} can never be granted: "
+            f"its capacity is {limit:.15g}"
         )
         self.resource = resource
         """The resource in question."""

@@ -79,7 +79,7 @@ def test_other_bad_arguments_are_refused() -> None:
             await connector.publish("a", 1, qos=3)
 
     asyncio.run(scenario())
-    with pytest.raises(ValueError, match="queue_size must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="queue_size must be a whole number ≥ 1, got 0"):
         LocalBroker(queue_size=0)
     wrong: Any = 1.5
     with pytest.raises(TypeError, match="queue_size"):

@@ -51,7 +51,7 @@ class TestValue:
 
     def test_equality_between_lazy_results_is_identity(self) -> None:
         first, second = same(1), same(1)
-        assert first == first  # noqa: PLR0124
+        assert first == first
         assert first != second
         assert first != first.named("first")
         assert len({first, second, first}) == 2
@@ -77,7 +77,7 @@ class TestValue:
             (lambda lazy: not lazy, "no truth value"),
             (iter, "can't be iterated"),
             (list, "can't be iterated"),
-            (lambda lazy: 1 in lazy, "can't be iterated"),
+            (lambda lazy: 1 in lazy, "not iterable|can't be iterated"),
             (lambda lazy: [*lazy], "can't be iterated"),
             (len, "no length"),
             (pickle.dumps, "can't be pickled"),
@@ -139,10 +139,10 @@ class TestChainMethods:
 
     def test_a_constraint_may_have_any_name(self) -> None:
         lazy: Any = same(1)
-        named = lazy.with_constraints(**{"self": 1, "amounts": 2})
+        named = lazy.with_constraints(self=1, amounts=2)
         assert dict(named.policies.constraints) == {"self": 1, "amounts": 2}
 
-    @pytest.mark.parametrize("amount", [0, 1, 0.5, 1e-9, Fraction(1, 3), 10**30])
+    @pytest.mark.parametrize("amount", [0, 1, 0.5, 1e-9, Fraction(1, 3), 10**18])
     def test_amounts_are_numbers_from_zero_up(self, amount: Any) -> None:
         assert same(1).with_constraints(cpu=amount).policies.constraints == (("cpu", amount),)
 

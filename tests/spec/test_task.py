@@ -1,4 +1,5 @@
 """Tasks: functions as declarations. Calling one checks the arguments and runs nothing."""
+# ruff: noqa: B008 - an injection as a default is how tasks ask for resources
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from weakref import WeakSet
 
 from cascade.connectors.topic_tree import TopicTree, filter_levels, topic_levels
 from cascade.errors import ConnectorError
+from cascade.spec.checks import check_whole
 
 __all__ = ["LocalBroker", "LocalBusConnector", "LocalSubscription"]
 
@@ -55,10 +56,7 @@ class LocalBroker:
     )
 
     def __init__(self, queue_size: int = 1000) -> None:
-        if isinstance(queue_size, bool) or not isinstance(queue_size, int):
-            raise TypeError(f"queue_size must be a whole number, got {queue_size!r}")
-        if queue_size < 1:
-            raise ValueError(f"queue_size must be at least 1, got {queue_size!r}")
+        check_whole("queue_size", queue_size, 1)
         self.dropped = 0
         """How many messages all subscriptions together have dropped from full queues."""
         self._queue_size = queue_size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -22,15 +24,13 @@ class MessageBus:
     it never breaks a run.
     """
 
-    __slots__ = ("__weakref__", "_handlers", "_reported", "_routes", "_subscriptions", "hot")
+    __slots__ = ("__weakref__", "_routes", "_subscriptions", "hot")
 
     def __init__(self) -> None:
         self.hot = False
         """Whether anybody listens. Publishers look here before they make an event."""
-        self._handlers: list[tuple[int, type[Event], Handler]] = []
-        self._routes: dict[type[Event], tuple[tuple[int, Handler], ...]] = {}
-        self._reported: set[int] = set()
-        self._subscriptions = 0
+        self._subscriptions: list[_Subscription] = []
+        self._routes: dict[type[Event], tuple[_Subscription, ...]] = {}
 
     def subscribe(self, event_type: type[E], handler: Callable[[E], None]) -> Callable[[], None]:
         """Call `handler` with every event of `event_type` and of its subclasses.
@@ -39,7 +39,8 @@ class MessageBus:
             A function that ends the subscription; calling it again does nothing.
 
         Raises:
-            TypeError: `event_type` isn't a class of events, or `handler` isn't callable.
+            TypeError: `event_type` isn't a class of events, or `handler` isn't callable, or is an
+                async function, which nobody would await.
         """
         given: object = event_type
         if not (isinstance(given, type) and issubclass(given, Event)):
@@ -48,16 +49,19 @@ class MessageBus:
             )
         if not callable(handler):
             raise TypeError(f"handler must be callable with one event, got {handler!r}")
-        self._subscriptions += 1
-        serial = self._subscriptions
-        entry = (serial, event_type, handler)
-        self._handlers.append(entry)
+        if inspect.iscoroutinefunction(handler):
+            raise TypeError(
+                f"handler must be a plain function, got {handler!r}: "
+                "nobody would await it; let it start a task"
+            )
+        subscription = _Subscription(event_type, handler)
+        self._subscriptions.append(subscription)
         self._changed()
 
         def unsubscribe() -> None:
-            if entry in self._handlers:
-                self._handlers.remove(entry)
-                self._reported.discard(serial)
+            if subscription.active:
+                subscription.active = False
+                self._subscriptions.remove(subscription)
                 self._changed()
 
         return unsubscribe
@@ -71,29 +75,48 @@ class MessageBus:
         route = self._routes.get(type(event))
         if route is None:
             route = self._route(type(event))
-        for serial, handler in route:
-            try:
-                handler(event)
-            except Exception:
-                if serial not in self._reported:
-                    self._reported.add(serial)
-                    _log.exception(
-                        "handler %r failed on %s; its further failures are not reported",
-                        handler,
-                        type(event).__name__,
-                    )
+        for subscription in route:
+            if subscription.active:
+                try:
+                    subscription.handler(event)
+                # A cancellation that a handler raises is its own: nobody could have sent one,
+                # since a handler never suspends.
+                except (Exception, asyncio.CancelledError):
+                    subscription.report(event)
 
-    def _route(self, event_type: type[Event]) -> tuple[tuple[int, Handler], ...]:
+    def _route(self, event_type: type[Event]) -> tuple[_Subscription, ...]:
         route = self._routes.get(event_type)
         if route is None:
             route = tuple(
-                (serial, handler)
-                for serial, subscribed, handler in self._handlers
-                if issubclass(event_type, subscribed)
+                subscription
+                for subscription in self._subscriptions
+                if issubclass(event_type, subscription.event_type)
             )
             self._routes[event_type] = route
         return route
 
     def _changed(self) -> None:
         self._routes.clear()
-        self.hot = bool(self._handlers)
+        self.hot = bool(self._subscriptions)
+
+
+class _Subscription:
+    """A handler's place on the bus."""
+
+    __slots__ = ("_reported", "active", "event_type", "handler")
+
+    def __init__(self, event_type: type[Event], handler: Handler) -> None:
+        self.event_type = event_type
+        self.handler = handler
+        self.active = True
+        self._reported = False
+
+    def report(self, event: Event) -> None:
+        """Log the exception that is being handled, the first time."""
+        if not self._reported:
+            self._reported = True
+            _log.exception(
+                "handler %r failed on %s; its further failures are not reported",
+                self.handler,
+                type(event).__name__,
+            )

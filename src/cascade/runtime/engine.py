@@ -14,6 +14,7 @@ from cascade.runtime.graph_run import GraphRun
 from cascade.runtime.resource_manager import ResourceManager
 from cascade.runtime.resource_scopes import CONNECTOR, check_injections
 from cascade.runtime.run import annotate, current_run, to_the_end
+from cascade.spec.checks import shown
 from cascade.spec.resource import ResourceDefinition
 
 if TYPE_CHECKING:
@@ -109,6 +110,11 @@ class Engine:
         """The registered resources, by name."""
         self._active = 0
         if system_resources is not None:
+            if not isinstance(system_resources, Mapping):
+                raise TypeError(
+                    "system_resources must map resource names to amounts, "
+                    f"got {shown(system_resources)}"
+                )
             self.resource_manager.set_capacity(system_resources)
 
     @property
@@ -193,6 +199,7 @@ class Engine:
             return await run.execute(use_vm)
         except BaseException as raised:
             error = raised
+            run.rest_skipped()
             raise
         finally:
             current_run.reset(inside)
@@ -201,8 +208,7 @@ class Engine:
                 if connected or run.scope is not None or self._must_close_executor():
                     await to_the_end(self._clean_up(run, connected, error))
             except BaseException as raised:
-                if error is None:
-                    error = raised
+                error = raised
                 raise
             finally:
                 run.finished(began, error)
@@ -218,6 +224,7 @@ class Engine:
         errors: list[BaseException] = []
         if run.scope is not None:
             errors += await run.scope.close()
+            run.scope = None  # the scope knows the run: nothing is left to the cyclic collector
         if self._must_close_executor():
             executor, self._executor = self._executor, None
             assert executor is not None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade.errors import SkippedError
 from cascade.graph.model import FromNode, Recipe, make
-from cascade.runtime.node_runner import run_node
+from cascade.runtime.node_runner import prepare_node, run_node
 from cascade.runtime.run import STARTED, Run, annotate
 from cascade.runtime.trampoline import inject, next_step, run_steps
 from cascade.runtime.turns import SLICE
@@ -62,7 +62,7 @@ class GraphRun(Run):
         self._state = state
         self._failure: BaseException | None = None
         self._machine: int | None = None
-        self._skips: dict[int, tuple[str, str]] = {}
+        self._skips: dict[int, tuple[int, str]] = {}
 
     async def execute(self, use_vm: bool = False) -> Any:
         """Run the whole plan and return the target's value, in the target's shape.
@@ -159,7 +159,12 @@ class GraphRun(Run):
                 else:
                     value = clean.copy().run(lazy.task.fn, *args, **kwargs)
                 if type(value) is TailCall or isinstance(value, LazyResult):
-                    value = await self._continue(node, (args, kwargs), value)
+                    # A task of its own, or the further steps would run in the caller's context.
+                    value = await self.loop.create_task(
+                        self._continue(node, (args, kwargs), value),
+                        name=lazy.name,
+                        context=clean.copy(),
+                    )
                 values[node] = value
                 for other in gone:
                     values[other] = None
@@ -167,12 +172,18 @@ class GraphRun(Run):
                 if not (place + 1) % _BATCH and (virtual or monotonic() > until):
                     await asyncio.sleep(0)
                     until = monotonic() + SLICE
-        except BaseException as error:
-            if self.states[node] == STARTED:
-                annotate(error, f"in {graph.describe(node)}")
-                self.node_ended(node, error)
-            self.rest_skipped()
+        except StopIteration as stop:
+            error = _wrapped(stop)
+            self._told_in_order(node, error)
+            raise error from stop
+        except BaseException as raised:
+            self._told_in_order(node, raised)
             raise
+
+    def _told_in_order(self, node: int, error: BaseException) -> None:
+        if self.states[node] == STARTED:
+            annotate(error, f"in {self.plan.graph.describe(node)}")
+            self.node_ended(node, error)
 
     async def _continue(self, node: int, bound: Bound, value: Any) -> Any:
         """Go on with a node whose first call was made here and returned a TailCall."""
@@ -208,14 +219,21 @@ class GraphRun(Run):
         except BaseException as error:
             interrupted = error
         if interrupted is not None or self._failure is not None:
-            stopped = await self._stop_running()
-            self.rest_skipped()
+            if self._failure is None:
+                self._failure = interrupted  # from here on nothing new is started
+            cancelled = interrupted if isinstance(interrupted, asyncio.CancelledError) else None
+            cancelled = await self._stop_running() or cancelled
             failure, self._failure = self._failure, None
+            assert failure is not None
             try:
                 # A cancellation from outside wins: whoever sent it waits for it.
-                raise interrupted or stopped or failure  # type: ignore[misc]
+                if cancelled is not None and cancelled is not failure:
+                    annotate(cancelled, f"when it came, the run had failed already: {failure!r}")
+                    for note in getattr(failure, "__notes__", ()):
+                        annotate(cancelled, note)
+                raise cancelled or failure
             finally:
-                interrupted = stopped = failure = None
+                interrupted = cancelled = failure = None
 
     async def _keep_going(self) -> None:
         ready, virtual = self._ready, getattr(self.loop, "virtual", False)
@@ -282,6 +300,10 @@ class GraphRun(Run):
                     job = asyncio.ensure_future(self.engine.executor.execute(call, mode))
                     self._running[job] = node
                     job.add_done_callback(partial(self._job_done, bound))
+        except StopIteration as stop:
+            error = _wrapped(stop)
+            error.__cause__ = stop
+            self._failed(node, error)
         except BaseException as error:
             self._failed(node, error)
             if not isinstance(error, Exception):
@@ -301,6 +323,9 @@ class GraphRun(Run):
             self._failed(node, error)
         else:
             self._succeeded(node, task.result())
+        self._wake_up()
+
+    def _wake_up(self) -> None:
         wake = self._wake
         if wake is not None and not wake.done():
             wake.set_result(None)
@@ -312,8 +337,10 @@ class GraphRun(Run):
                 node = self._running.pop(job)
                 if self._failure is None:
                     self._spawn(node, self._continue(node, bound, value))
-                    return
-                self._running[job] = node  # the run has ended meanwhile: no further step
+                else:  # the run is ending: no further step
+                    self._failed(node, asyncio.CancelledError())
+                    self._wake_up()
+                return
         self._task_done(job)
 
     def _ended(self, node: int, value: Any, bound: Bound) -> None:
@@ -324,12 +351,15 @@ class GraphRun(Run):
 
     def _succeeded(self, node: int, value: Any) -> None:
         self.node_ended(node, None)
-        if self.plan.graph.consumers[node]:
+        wanted = self.plan.graph.consumers[node]
+        if wanted:
             self._values[node] = value
         if self._state is None:
             self._release(node)
         else:
             self._unsaved.append((node, value, False))
+            if not wanted:
+                self._unsaved.append((node, None, True))
 
     def _release(self, node: int) -> None:
         missing, ready = self._missing, self._ready
@@ -350,8 +380,6 @@ class GraphRun(Run):
 
     async def _stop_running(self) -> asyncio.CancelledError | None:
         """Cancel what is under way and wait for it; return a cancellation that came meanwhile."""
-        if self._failure is None:
-            self._failure = asyncio.CancelledError()  # from here on nothing new is started
         interrupted = None
         while self._running:
             for future in list(self._running):
@@ -376,20 +404,21 @@ class GraphRun(Run):
             for condition in lazy.policies.conditions:
                 value = self.value_of(condition) if isinstance(condition, LazyResult) else condition
                 if not value:
-                    self._skip(node, (lazy.name, "its condition is false"))
+                    self._skip(node, (node, "its condition is false"))
                     return False
         return True
 
-    def _skip(self, node: int, cause: tuple[str, str]) -> None:
+    def _skip(self, node: int, cause: tuple[int, str]) -> None:
         self._skips[node] = cause
         self.node_skipped(node, self._skip_reason(node))
         self._consume(node)
         self._release(node)
 
     def _skip_reason(self, node: int) -> str:
-        name, reason = self._skips[node]
-        if name == self.plan.graph.nodes[node].name:
+        cause, reason = self._skips[node]
+        if cause == node:
             return reason
+        name = self.plan.graph.nodes[cause].name
         return f"it needs {name!r}, which was skipped: {reason}"
 
     # The machine: the target runs step by step in the run's own coroutine
@@ -401,7 +430,10 @@ class GraphRun(Run):
         error: BaseException | None = None
         try:
             if lazy.policies.constraints or lazy.injections or len(self.plan.graph) > 1:
-                value = await run_node(self, node)
+                bound, request = await prepare_node(self, node)
+                if self._state is not None:
+                    await self._save()  # an endless machine must not keep its inputs
+                value = await run_steps(self, node, lazy.task, bound, request)
             else:
                 value = await run_steps(self, node, lazy.task, lazy.bound)
             if self._state is not None:
@@ -414,6 +446,11 @@ class GraphRun(Run):
         finally:
             self.node_ended(node, error)
             error = None
+
+
+def _wrapped(stop: StopIteration) -> RuntimeError:
+    """Return what stands for a StopIteration, which can't leave a coroutine."""
+    return RuntimeError(f"the function raised {stop!r}")
 
 
 def _nodes_of(source: Any) -> list[int]:

@@ -14,6 +14,16 @@ from functools import partial
 from typing import Any
 
 
+class Job(asyncio.Future[Any]):
+    """The result of a job that, once begun, can't be cancelled: `cancel()` then returns False."""
+
+    begun = False
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Withdraw the job if it hasn't begun; otherwise return False."""
+        return not self.begun and super().cancel(msg)
+
+
 class JobLine:
     """The calls that a loop makes in threads: one at a time, in the order of submission.
 
@@ -42,14 +52,28 @@ class JobLine:
         Raises:
             RuntimeError: after `finish_all()` or `close()`.
         """
-        if self._ended:
-            raise RuntimeError("the loop takes no more jobs: its executor has been shut down")
+        self._check_open()
         return self._append(function, args)
+
+    def submit_job(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Job:
+        """As `submit`, but once the job has begun, its future can't be cancelled any more.
+
+        Raises:
+            RuntimeError: after `finish_all()` or `close()`.
+        """
+        job = Job(loop=self._loop)
+        self._check_open()
+        self._queued.append((job, function, args))
+        return job
 
     def _append(self, function: Callable[..., Any], args: tuple[Any, ...]) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = self._loop.create_future()
         self._queued.append((future, function, args))
         return future
+
+    def _check_open(self) -> None:
+        if self._ended:
+            raise RuntimeError("the loop takes no more jobs: its executor has been shut down")
 
     def submit_to(
         self, executor: Executor, function: Callable[..., Any], args: tuple[Any, ...]
@@ -73,6 +97,8 @@ class JobLine:
                 continue
             if self._worker is None:
                 self._worker = ThreadPoolExecutor(1, thread_name_prefix="virtual-time")
+            if isinstance(future, Job):
+                future.begun = True
             outcome = self._worker.submit(function, *args)
             self._busy = True
             self.under_way += 1

@@ -10,10 +10,17 @@ from cascade.spec.lazy import LazyResult
 if TYPE_CHECKING:
     from cascade.runtime.graph_run import GraphRun
     from cascade.runtime.ticket import Request
+    from cascade.spec.binding import Bound
 
 
 async def run_node(run: GraphRun, node: int) -> Any:
-    """Run a node whose inputs are there and whose condition holds; return its value.
+    """Run a node whose inputs are there and whose condition holds; return its value."""
+    bound, request = await prepare_node(run, node)
+    return await run_steps(run, node, run.plan.graph.nodes[node].task, bound, request)
+
+
+async def prepare_node(run: GraphRun, node: int) -> tuple[Bound, Request | None]:
+    """Return the arguments of a node, and what it takes while it runs.
 
     Resources are set up before slots are asked for: nobody holds a slot while a set-up goes on.
     """
@@ -21,8 +28,7 @@ async def run_node(run: GraphRun, node: int) -> Any:
     request = amounts_of(run, node)
     if lazy.injections:
         await run.injections().open(lazy.injections)
-    bound = run.arguments(node)
-    return await run_steps(run, node, lazy.task, bound, request)
+    return run.arguments(node), request
 
 
 def amounts_of(run: GraphRun, node: int) -> Request | None:

@@ -27,7 +27,8 @@ from cascade.errors import AcquireTimeoutError, InfeasibleRequestError, Resource
 from cascade.runtime.lanes import Capacity, Lane
 from cascade.runtime.ticket import HELD, RELEASED, WAITING, WITHDRAWN, Request, Ticket
 from cascade.runtime.timers import call_at
-from cascade.spec.amounts import UNITS, check_amount, check_name, from_units, to_units
+from cascade.spec.amounts import MOST, UNITS, check_amount, from_units, to_units
+from cascade.spec.checks import check_duration, check_name, shown
 
 PASS_OVERS = 2
 """How often a first waiter is passed over before it reserves at all its resources."""
@@ -112,8 +113,7 @@ class ResourceManager:
             TypeError, ValueError: an amount isn't a finite number ≥ 0; nothing is changed then.
             ResourceError: the manager is in use by the loop of another thread.
         """
-        if not isinstance(capacity, Mapping):
-            raise TypeError(f"capacity must map resource names to amounts, got {capacity!r}")
+        _check_mapping("capacity", capacity)
         limits: dict[str, int | None] = {}
         for name, amount in capacity.items():
             check_name(name)
@@ -122,8 +122,7 @@ class ResourceManager:
             else:
                 check_amount(name, amount)
                 limits[name] = to_units(amount)
-        if self._holding or self._waiting:
-            self._check_loop(_running_loop())
+        self._check_steering()
         changed: dict[Lane, None] = {}
         touched = []
         for name, limit in limits.items():
@@ -156,8 +155,9 @@ class ResourceManager:
             TypeError, ValueError: an amount isn't a finite number ≥ 0; it names the resource.
         """
         pairs = []
+        _check_mapping("amounts", amounts)
         for name, amount in amounts.items():
-            if type(amount) is int and amount > 0 and type(name) is str and name:
+            if type(amount) is int and 0 < amount <= MOST and type(name) is str and name:
                 units = amount * UNITS  # what most requests look like
             else:
                 check_name(name)
@@ -216,11 +216,12 @@ class ResourceManager:
             self._find_first(lane, dirty)
             self._settle(dirty)
         timer = None
-        if timeout is not None:
-            timer = call_at(loop.time() + timeout, self._expire, ticket)
         try:
+            if timeout is not None:
+                timer = call_at(loop.time() + timeout, self._expire, ticket)
             await future
         except BaseException:
+            self._leave_closed_loop()
             if ticket.state == HELD:
                 ticket.release()
             elif ticket.state == WAITING:
@@ -255,7 +256,7 @@ class ResourceManager:
             ResourceError: the manager is in use by another loop.
         """
         if timeout is not None:
-            _check_timeout(timeout)
+            timeout = check_duration("timeout", timeout)
         request = self.prepare(amounts)
         if owner is None:
             owner = _current_owner()
@@ -313,6 +314,7 @@ class ResourceManager:
         """Take a held ticket back; tickets call this when they are released."""
         if self._loop is not None and _running_loop_or_none() is not self._loop:
             self._check_release()
+            self._leave_closed_loop()
         ticket.state = RELEASED
         self._holding -= 1
         dirty = None
@@ -518,11 +520,26 @@ class ResourceManager:
                     f"{self._holding} tickets are held there and {self._waiting} wait. "
                     "Use one manager per loop, or wait until it is idle"
                 )
-            self._forget_waiters()
+            self._leave_closed_loop()
         self._loop = loop
 
-    def _forget_waiters(self) -> None:
-        """Drop what waited on a loop that was closed: nobody can be woken there."""
+    def _check_steering(self) -> None:
+        """Refuse to change limits under the loop that uses the manager, from outside of it."""
+        self._leave_closed_loop()
+        bound = self._loop
+        if bound is None or not (self._holding or self._waiting):
+            return
+        running = _running_loop_or_none()
+        if running is not None:
+            self._check_loop(running)
+        elif bound.is_running():
+            _running_loop()  # says what to do instead
+
+    def _leave_closed_loop(self) -> None:
+        """Once its loop is closed, drop what waited there, as nobody can be woken any more."""
+        if self._loop is None or not self._loop.is_closed():
+            return
+        self._loop = None
         waiters = [*self._aside]
         for lane in list(self._lanes.values()):
             while (ticket := lane.head()) is not None:
@@ -614,8 +631,6 @@ def _current_owner() -> str:
     return "somebody" if task is None else task.get_name()
 
 
-def _check_timeout(timeout: object) -> None:
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"timeout must be a number of seconds or None, got {timeout!r}")
-    if not timeout >= 0:
-        raise ValueError(f"timeout must be ≥ 0 seconds, got {timeout!r}")
+def _check_mapping(argument: str, value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{argument} must map resource names to amounts, got {shown(value)}")

@@ -64,11 +64,12 @@ def _missing(name: str, definitions: Mapping[str, ResourceDefinition]) -> str:
 class ResourceScope:
     """The resources of one run."""
 
-    __slots__ = ("_kept", "_opening", "_run", "values")
+    __slots__ = ("_kept", "_opening", "_run", "_starting", "values")
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._kept: list[_Keeper] = []
+        self._starting: dict[str, _Keeper] = {}
+        self._kept: list[_Keeper] = []  # in the order in which they were ready
         self._opening: dict[str, asyncio.Task[None]] = {}
         self.values: dict[str, Any] = {}
         """What has been set up, by name."""
@@ -109,10 +110,10 @@ class ResourceScope:
 
     async def _set_up(self, definition: ResourceDefinition) -> None:
         arguments = {parameter: self.values[needed] for parameter, needed in definition.needs}
-        keeper = _Keeper(definition, self._run.loop)
-        self._kept.append(keeper)
+        keeper = self._starting[definition.name] = _Keeper(definition, self._run.loop)
         self.values[definition.name] = await keeper.set_up(arguments)
-        del self._opening[definition.name]
+        del self._starting[definition.name], self._opening[definition.name]
+        self._kept.append(keeper)
         if (bus := self._run.bus) is not None:
             bus.publish(ResourceSetUp(self._run.run_id, self._run.loop.time(), definition.name))
 
@@ -126,6 +127,8 @@ class ResourceScope:
             if not opening.cancelled():
                 opening.exception()  # its requester has raised it
         errors: list[BaseException] = []
+        # Those that were cut off while they were being set up come first: they are the latest.
+        self._kept += self._starting.values()
         while self._kept:
             keeper = self._kept.pop()
             error = await keeper.tear_down()

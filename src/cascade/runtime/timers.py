@@ -8,10 +8,11 @@ a millisecond early, and a caller that goes back to wait would spin.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVarTuple
+
+from cascade.spec.checks import check_time
 
 Ts = TypeVarTuple("Ts")
 
@@ -27,7 +28,7 @@ def call_at(when: float, callback: Callable[[*Ts], object], *args: *Ts) -> async
         ValueError: `when` is not-a-number.
         RuntimeError: no event loop is running.
     """
-    _check_seconds("when", when)
+    when = check_time("when", when)
     return asyncio.get_running_loop().call_at(when, callback, *args)
 
 
@@ -40,7 +41,7 @@ async def wait_until(when: float) -> None:
         TypeError: `when` isn't a number.
         ValueError: `when` is not-a-number.
     """
-    _check_seconds("when", when)
+    when = check_time("when", when)
     loop = asyncio.get_running_loop()
     if when <= loop.time():
         return
@@ -69,7 +70,7 @@ async def wait_future(future: asyncio.Future[Any], timeout: float | None) -> boo
     if not asyncio.isfuture(future):
         raise TypeError(f"future must be an asyncio future or task, got {future!r}")
     if timeout is not None:
-        _check_seconds("timeout", timeout)
+        timeout = check_time("timeout", timeout)
     if future.done() or (timeout is not None and timeout <= 0):
         return future.done()
     loop = asyncio.get_running_loop()
@@ -89,10 +90,3 @@ async def wait_future(future: asyncio.Future[Any], timeout: float | None) -> boo
 def _wake(waiter: asyncio.Future[None], *_watched: object) -> None:
     if not waiter.done():
         waiter.set_result(None)
-
-
-def _check_seconds(name: str, value: float) -> None:
-    if not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, got {value!r}")
-    if math.isnan(value):
-        raise ValueError(f"{name} must be a number of seconds, got {value!r}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cascade.runtime.resource_scopes import check_injections
 from cascade.runtime.turns import turn_of
 from cascade.spec.lazy import LazyResult
 from cascade.spec.resource import Inject
@@ -62,7 +64,7 @@ async def run_steps(
                 result = task.fn(*values) if keywords is None else task.fn(*values, **keywords)
             else:
                 call = partial(task.fn, *values, **(keywords or {}))
-                result = await run.engine.executor.execute(call, mode)
+                result = await _outcome(run.engine.executor.execute(call, mode))
         finally:
             if ticket is not None:
                 ticket.release()
@@ -93,6 +95,23 @@ async def run_steps(
             left = turn.quota
 
 
+async def _outcome(job: Awaitable[Any]) -> Any:
+    """Wait for a call in a thread, also when cancelled: one that has begun can't be stopped.
+
+    What it raises counts more than the cancellation, and isn't lost to it.
+    """
+    future = asyncio.ensure_future(job)
+    try:
+        return await future
+    except asyncio.CancelledError:
+        if future.cancelled() or not future.done():
+            raise
+        future.result()
+        raise
+    finally:
+        del future
+
+
 def next_step(task: Task[Any], bound: Bound, tail: TailCall) -> tuple[Task[Any], Bound]:
     """Return what a TailCall says to call next, and with which arguments."""
     if tail.to is None:
@@ -108,6 +127,7 @@ async def inject(run: Run, bound: Bound) -> Bound:
         names += [value.name for value in keywords.values() if type(value) is Inject]
     if not names:
         return bound
+    check_injections(names, run.engine.definitions, run.engine.connector is not None)
     found = await run.injections().open(names)
     filled = tuple([found[v.name] if type(v) is Inject else v for v in values])
     if keywords is not None:

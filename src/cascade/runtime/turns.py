@@ -2,8 +2,8 @@
 
 In real time a machine yields when its loop turn has lasted 5 ms; on virtual time after a fixed
 number of steps, so that the order of events stays a function of the seed. To learn whether the
-loop has turned meanwhile, a machine leaves a mark (one callback) only every few steps: an agent
-that suspends in every step must not pay for a fairness that it doesn't need.
+loop has turned meanwhile, a machine leaves a mark: one callback for all machines of a turn, so that
+agents that suspend in every step hardly pay for a fairness that they don't need.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from weakref import WeakKeyDictionary
 
 SLICE = 0.005
 """Seconds that one loop turn may last before machines yield, in real time."""
-STEPS_REAL = 16
-"""Steps without a look at the clock, in real time."""
+STEPS_REAL = 1
+"""Steps without a look at the clock, in real time: one, since the next may be a long one."""
 STEPS_VIRTUAL = 255
 """Steps before the mark on virtual time: the machine yields with the next one, the 256th."""
 

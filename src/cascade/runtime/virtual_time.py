@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Final, NoReturn, TypeVar, TypeVarTuple
 from cascade.errors import VirtualDeadlockError, VirtualTimeError
 from cascade.runtime.job_line import JobLine
 from cascade.runtime.waiting_report import describe_waits
+from cascade.spec.checks import check_finite, check_time
 
 # The same thresholds by which asyncio rids its own queue of cancelled timers.
 _CANCELLED_AT_LEAST: Final = 100
@@ -168,7 +169,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         selector.turn = self._turn
         selector.describe_waits = self._describe_waits
         try:
-            self._now = _seconds("start", start)
+            self._now = check_finite("start", start)
         except (TypeError, ValueError):
             self.close()
             raise
@@ -194,7 +195,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         if self.is_closed():
             raise RuntimeError("the event loop is closed")
         _check_callable("callback", callback)
-        when = _seconds("when", when, finite=False)
+        when = check_time("when", when)
         queue = self._timers if when < math.inf else None
         if context is None:
             context = copy_context()
@@ -220,6 +221,20 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         if isinstance(executor, ProcessPoolExecutor):
             return self._jobs.submit_to(executor, func, args)
         return self._jobs.submit(func, args)
+
+    def run_to_its_end(self, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        """As `run_in_executor`, but a job that has begun can't be cancelled any more.
+
+        Whoever awaits it then goes on when the job has ended, not while it still runs.
+
+        Raises:
+            TypeError: `func` isn't callable.
+            RuntimeError: the loop is closed, or its default executor shut down.
+        """
+        _check_callable("func", func)
+        if self.is_closed():
+            raise RuntimeError("the event loop is closed")
+        return self._jobs.submit_job(func, args)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Take no more jobs, wait for all that were taken, and end the worker thread.
@@ -287,14 +302,6 @@ def _refusal(call: str, instead: str) -> Callable[..., NoReturn]:
 for _instead, _calls in _REFUSED.items():
     for _call in _calls:
         setattr(VirtualTimeLoop, _call, _refusal(_call, _instead))
-
-
-def _seconds(name: str, value: float, *, finite: bool = True) -> float:
-    if not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, got {value!r}")
-    if value != value or (finite and math.isinf(value)):
-        raise ValueError(f"{name} must be a time in seconds, got {value!r}")
-    return float(value)
 
 
 def _check_callable(name: str, value: object) -> None:

@@ -6,16 +6,20 @@ import math
 from numbers import Real
 from typing import Any
 
+from cascade.spec.checks import shown
+
 UNITS = 10**9
 """How many units make 1: the finest amount is 1e-9."""
 
-_MOST = 1e18
+MOST = 1e18
 """The largest amount; more is a mistake, and could not be counted exactly."""
 
 # Before rounding down, a float is moved up by what its last few bits may have lost: 0.7 - 0.4 is
-# 0.3, and n times 1/n fits into 1 for every n. Never by more than a thousandth of a unit.
+# 0.3, and n times 1/n fits into 1 for every n. Never by more than a thousandth of a unit, except
+# where the last bit of the float is worth more than that.
 _SLIP = 2.0**-48
 _SLIP_AT_MOST = 1e-3
+_LAST_BIT = 2.0**-52
 
 
 def check_amount(resource: str, amount: object) -> None:
@@ -28,18 +32,13 @@ def check_amount(resource: str, amount: object) -> None:
     if isinstance(amount, bool) or not isinstance(amount, Real):
         raise TypeError(f"the amount of {resource!r} must be a number ≥ 0, got {amount!r}")
     value: Any = amount
-    if not 0 <= value <= _MOST:  # also false for NaN
+    if not 0 <= value <= MOST:  # also false for NaN
         raise ValueError(
             f"the amount of {resource!r} must be a finite number ≥ 0 and at most 1e18, "
-            f"got {_shown(amount)}"
+            f"got {shown(amount)}"
         )
     if value > 0 and to_units(value) == 0:
         raise ValueError(f"the amount of {resource!r} must be 0 or at least 1e-9, got {amount!r}")
-
-
-def _shown(amount: object) -> str:
-    text = f"{amount:.6g}" if isinstance(amount, float) else str(amount)[:40]
-    return text if len(text) < 40 else text + "…"
 
 
 def to_units(amount: Any) -> int:
@@ -47,17 +46,9 @@ def to_units(amount: Any) -> int:
     if isinstance(amount, int):
         return amount * UNITS
     scaled = float(amount) * UNITS
-    return math.floor(scaled + min(scaled * _SLIP, _SLIP_AT_MOST))
+    return math.floor(scaled + min(scaled * _SLIP, max(_SLIP_AT_MOST, scaled * _LAST_BIT)))
 
 
 def from_units(units: int) -> float:
     """Return the amount that `units` stand for."""
     return units / UNITS
-
-
-def check_name(name: object, what: str = "resource name") -> None:
-    """Raise unless `name` is a string with something in it."""
-    if not isinstance(name, str):
-        raise TypeError(f"{what} must be a string, got {name!r}")
-    if not name:
-        raise ValueError(f"{what} must not be empty")

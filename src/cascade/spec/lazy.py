@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from cascade.spec.amounts import check_amount, check_name
+from cascade.spec.amounts import check_amount
+from cascade.spec.checks import check_name
 from cascade.spec.policies import NO_POLICIES, Policies
 
 if TYPE_CHECKING:

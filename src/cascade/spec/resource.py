@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, overload
 
-from cascade.spec.amounts import check_name
+from cascade.spec.checks import check_name
 
 SCOPES = ("run",)
 """How long a resource can live: for one run."""

@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from cascade.spec.amounts import check_name
 from cascade.spec.binding import Binder, Bound
+from cascade.spec.checks import check_name
 from cascade.spec.lazy import LazyResult
 from cascade.spec.policies import NO_POLICIES
 from cascade.spec.resource import Inject
@@ -64,23 +64,28 @@ def _frozen(bound: Bound) -> tuple[Bound, tuple[LazyResult[Any], ...], tuple[str
     values, keywords = bound
     dependencies: dict[int, LazyResult[Any]] = {}
     injections: dict[str, None] = {}
-
-    def look(value: Any) -> Any:
-        if isinstance(value, LazyResult):
-            dependencies[id(value)] = value
-        elif isinstance(value, Inject):
-            injections[value.name] = None
-        elif is_container(value) and find_leaf(value, _LEAVES) is not None:
-            template = freeze(value, _LEAVES)
-            for leaf in template.leaves:
-                look(leaf)
-            return template
-        return value
-
-    fresh = tuple([value if type(value) in ATOMS else look(value) for value in values])
+    fresh = tuple([_look(value, dependencies, injections) for value in values])
     if keywords is not None:
-        keywords = {name: look(value) for name, value in keywords.items()}
+        keywords = {
+            name: _look(value, dependencies, injections) for name, value in keywords.items()
+        }
     return (fresh, keywords), tuple(dependencies.values()), tuple(injections)
+
+
+def _look(value: Any, dependencies: dict[int, LazyResult[Any]], injections: dict[str, None]) -> Any:
+    """Note what an argument depends on; return it, or the template of it."""
+    if type(value) in ATOMS:
+        return value
+    if isinstance(value, LazyResult):
+        dependencies[id(value)] = value
+    elif isinstance(value, Inject):
+        injections[value.name] = None
+    elif is_container(value) and find_leaf(value, _LEAVES) is not None:
+        template = freeze(value, _LEAVES)
+        for leaf in template.leaves:
+            _look(leaf, dependencies, injections)
+        return template
+    return value
 
 
 @overload

@@ -20,13 +20,13 @@ phase response and a refractory period.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import cascade as cs
 from cascade.ports import Connector
 from cascade.runtime.timers import wait_until
+from cascade.spec.checks import check_finite
 from observatory.networking.direct_channel import DirectChannel
 
 FLASH_TOPIC = "firefly/flash"
@@ -42,6 +42,10 @@ class Probe(Protocol):
 
     def stepped(self, agent_id: int, due: float) -> None:
         """A step begins; the agent will be due at `due`."""
+        ...
+
+    def nudged(self, agent_id: int, due: float) -> None:
+        """The agent has heard something and will be due at `due`; its next step may be far off."""
         ...
 
     def flashed(self, agent_id: int, time: float, sent: float, missed: int) -> None:
@@ -81,7 +85,7 @@ async def firefly_agent(
             the period. More than 1e-9, at most `period`.
         due: when it will first be due, on the loop's clock; by default one period after the time
             at which its phase was 0.
-        probe: is told every step and every flash.
+        probe: is told every step, every nudge and every flash.
 
     Raises:
         TypeError, ValueError: an argument is no number or out of its range; it names the argument.
@@ -112,6 +116,8 @@ async def firefly_agent(
                         agent_id, time, period, neighbors, connector, probe, loop.time()
                     )
         if waited or due != began_with:
+            if probe is not None:
+                probe.nudged(agent_id, due)
             return cs.TailCall(due=due)
         try:
             heard = [await my_channel.recv_until(due)]
@@ -153,25 +159,17 @@ def _check(
 ) -> None:
     if isinstance(agent_id, bool) or not isinstance(agent_id, int):
         raise TypeError(f"agent_id must be a whole number, got {agent_id!r}")
-    length = _number("period", period)
+    length = check_finite("period", period)
     if length <= 0:
         raise ValueError(f"period must be above 0 seconds, got {period!r}")
-    if not 0 <= _number("initial_phase", initial_phase) <= length:
+    if not 0 <= check_finite("initial_phase", initial_phase) <= length:
         raise ValueError(f"initial_phase must be from 0 to the period, got {initial_phase!r}")
-    if _number("nudge", nudge) < 0:
+    if check_finite("nudge", nudge) < 0:
         raise ValueError(f"nudge must be ≥ 0 seconds, got {nudge!r}")
     if refractory_period is not None and not (
-        TOLERANCE < _number("refractory_period", refractory_period) <= length
+        TOLERANCE < check_finite("refractory_period", refractory_period) <= length
     ):
         raise ValueError(
             "refractory_period must be above 1e-9 seconds and at most the period, "
             f"got {refractory_period!r}"
         )
-
-
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, got {value!r}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be a finite number of seconds, got {value!r}")
-    return value

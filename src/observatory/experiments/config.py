@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from cascade.spec.checks import check_finite, check_whole
 from observatory.agents.kuramoto import REFRACTORY_SHARE, TOLERANCE
 from observatory.networking.topology import most_square, square_counts_near
 
@@ -42,25 +42,25 @@ class FirefliesConfig:
     """How long a flash is seen, as a share of the period."""
 
     def __post_init__(self) -> None:
-        _whole("agents", self.num_agents, 1)
-        if _number("period", self.period) <= 0:
+        check_whole("num_agents", self.num_agents, 1)
+        if check_finite("period", self.period) <= 0:
             raise ValueError(f"period must be above 0 seconds, got {self.period!r}")
-        if _number("nudge", self.nudge) < 0:
+        if check_finite("nudge", self.nudge) < 0:
             raise ValueError(f"nudge must be ≥ 0 seconds, got {self.nudge!r}")
-        if _number("duration", self.duration) <= 0:
+        if check_finite("duration", self.duration) <= 0:
             raise ValueError(f"duration must be above 0 seconds, got {self.duration!r}")
         if self.limit is not None:
-            _whole("limit", self.limit, 1)
+            check_whole("limit", self.limit, 1)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise TypeError(f"seed must be a whole number, got {self.seed!r}")
         if self.refractory_period is not None and not (
-            TOLERANCE < _number("refractory_period", self.refractory_period) <= self.period
+            TOLERANCE < check_finite("refractory_period", self.refractory_period) <= self.period
         ):
             raise ValueError(
                 "refractory_period must be above 1e-9 seconds and at most the period, "
                 f"got {self.refractory_period!r}"
             )
-        if not 0 < _number("decay_duty_cycle", self.decay_duty_cycle) <= 1:
+        if not 0 < check_finite("decay_duty_cycle", self.decay_duty_cycle) <= 1:
             raise ValueError(
                 f"decay_duty_cycle must be above 0 and at most 1, got {self.decay_duty_cycle!r}"
             )
@@ -86,18 +86,3 @@ class FirefliesConfig:
             f"{self.num_agents} agents make a ring of {self.num_agents}×1; "
             f"{below} or {above} would make a square"
         )
-
-
-def _whole(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number ≥ {least}, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be a whole number ≥ {least}, got {value!r}")
-
-
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
-    return value

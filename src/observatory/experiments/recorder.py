@@ -112,6 +112,10 @@ class Recorder:
         self.steps[agent_id] += 1
         self.due[agent_id] = due
 
+    def nudged(self, agent_id: int, due: float) -> None:
+        """An agent has changed its due time."""
+        self.due[agent_id] = due
+
     def flashed(self, agent_id: int, time: float, sent: float, missed: int) -> None:
         """An agent has flashed."""
         if time >= self._end:
@@ -134,7 +138,8 @@ class Recorder:
         The phase of an agent that is overdue stays at the period until it flashes.
         """
         phases = np.minimum(self._period - (np.array(self.due) - now), self._period)
-        return float(abs(np.exp(2j * np.pi * phases / self._period).mean()))
+        # Rounding may put the mean of unit vectors outside of the circle.
+        return min(1.0, float(abs(np.exp(2j * np.pi * phases / self._period).mean())))
 
     def alight(self, now: float, seconds: float) -> float:
         """Return the share of agents whose latest flash is at most so many seconds ago."""

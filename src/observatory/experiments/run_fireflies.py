@@ -206,7 +206,7 @@ def fireflies(
         if time not in ("real", "virtual"):
             raise ValueError(f"time must be real or virtual, got {time!r}")
     except ValueError as error:
-        _refuse(f"--{error}")
+        _refuse(f"--{str(error).removeprefix('num_')}")
     if (hint := config.shape_hint()) is not None:
         print(hint, file=sys.stderr)
     aggregator = None if log is None else MetricsAggregator(log)

@@ -8,11 +8,12 @@ import logging
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
 from cascade.ports import Connector
+from cascade.spec.checks import check_whole
 
 _log = logging.getLogger("observatory.monitors.convergence")
 
@@ -39,10 +40,12 @@ class Convergence(float):
     def __new__(cls, time: float, order_parameter: float, heard: int, silent: int) -> Self:
         """Return R with its instant and the numbers of heard and of silent agents."""
         self = super().__new__(cls, order_parameter)
-        self.time = time
-        self.heard = heard
-        self.silent = silent
+        for name, value in (("time", time), ("heard", heard), ("silent", silent)):
+            object.__setattr__(self, name, value)
         return self
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a sample is a value and can't be changed (setting {name!r})")
 
     @property
     def order_parameter(self) -> float:
@@ -69,10 +72,7 @@ class ConvergenceMonitor:
     """
 
     def __init__(self, num_agents: int, period: float, connector: Connector) -> None:
-        if isinstance(num_agents, bool) or not isinstance(num_agents, int):
-            raise TypeError(f"num_agents must be a whole number, got {num_agents!r}")
-        if num_agents < 1:
-            raise ValueError(f"num_agents must be at least 1, got {num_agents!r}")
+        check_whole("num_agents", num_agents, 1)
         _check_positive("period", period)
         if not callable(getattr(connector, "subscribe", None)):
             raise TypeError(f"connector must be a Connector, got {connector!r}")
@@ -140,7 +140,8 @@ class ConvergenceMonitor:
         if not heard:
             return Convergence(now, math.nan, heard, silent)
         phases = np.maximum(now - flashed, 0.0) / self._period % 1.0
-        order_parameter = float(abs(np.exp(2j * math.pi * phases).mean()))
+        # Rounding may put the mean of unit vectors outside of the circle.
+        order_parameter = min(1.0, float(abs(np.exp(2j * math.pi * phases).mean())))
         return Convergence(now, order_parameter, heard, silent)
 
     async def _sample(

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from cascade.errors import ChannelFullError
 from cascade.runtime.timers import call_at
+from cascade.spec.checks import check_time, check_whole
 
 __all__ = ["DirectChannel", "Overflow"]
 
@@ -56,10 +57,7 @@ class DirectChannel:
     def __init__(
         self, owner_id: Any, capacity: int = 100, overflow: Overflow = "drop_oldest"
     ) -> None:
-        if isinstance(capacity, bool) or not isinstance(capacity, int):
-            raise TypeError(f"capacity must be a whole number, got {capacity!r}")
-        if capacity < 1:
-            raise ValueError(f"capacity must be at least 1, got {capacity!r}")
+        check_whole("capacity", capacity, 1)
         if overflow not in get_args(Overflow):
             known = ", ".join(map(repr, get_args(Overflow)))
             raise ValueError(f"overflow must be one of {known}, got {overflow!r}")
@@ -141,7 +139,7 @@ class DirectChannel:
             ValueError: `timeout` is not-a-number.
         """
         if timeout is not None:
-            _check_seconds("timeout", timeout)
+            timeout = check_time("timeout", timeout)
         if self._inbox:
             return self._take()
         if timeout is None:
@@ -162,7 +160,7 @@ class DirectChannel:
             TypeError: `when` isn't a number.
             ValueError: `when` is not-a-number.
         """
-        _check_seconds("when", when)
+        when = check_time("when", when)
         if self._inbox:
             return self._take()
         if when <= asyncio.get_running_loop().time():
@@ -260,10 +258,3 @@ class DirectChannel:
 def _expire(future: _Future) -> None:
     if not future.done():
         future.set_result(_EXPIRED)
-
-
-def _check_seconds(name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (float, int)):
-        raise TypeError(f"{name} must be a number of seconds, got {value!r}")
-    if value != value:
-        raise ValueError(f"{name} must be a number of seconds, got {value!r}")

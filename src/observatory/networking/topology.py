@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import isqrt
 
+from cascade.spec.checks import check_whole
+
 
 def moore_neighbors(index: int, width: int, height: int) -> list[int]:
     """Return the up to eight neighbours of a cell on a torus.
@@ -22,10 +24,10 @@ def moore_neighbors(index: int, width: int, height: int) -> list[int]:
         TypeError: an argument isn't a whole number.
         ValueError: `width` or `height` is below 1, or `index` isn't on the grid.
     """
-    _check_positive("width", width)
-    _check_positive("height", height)
-    _check_whole("index", index)
-    if not 0 <= index < width * height:
+    check_whole("width", width, 1)
+    check_whole("height", height, 1)
+    check_whole("index", index, 0)
+    if index >= width * height:
         raise ValueError(f"index must be from 0 to {width * height - 1}, got {index!r}")
     row, column = divmod(index, width)
     around = dict.fromkeys(
@@ -46,7 +48,7 @@ def most_square(count: int) -> tuple[int, int]:
         TypeError: `count` isn't a whole number.
         ValueError: `count` is below 1.
     """
-    _check_positive("count", count)
+    check_whole("count", count, 1)
     height = isqrt(count)
     while count % height:
         height -= 1
@@ -62,18 +64,7 @@ def square_counts_near(count: int) -> tuple[int, int]:
         TypeError: `count` isn't a whole number.
         ValueError: `count` is below 1.
     """
-    _check_positive("count", count)
+    check_whole("count", count, 1)
     side = isqrt(count)
     below = side * side
     return below, below if below == count else (side + 1) ** 2
-
-
-def _check_whole(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
-
-
-def _check_positive(name: str, value: int) -> None:
-    _check_whole(name, value)
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value!r}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from cascade.adapters.executors.thread_pool import Job, ThreadPool
+from cascade.adapters.executors.thread_pool import ThreadPool
+from cascade.spec.checks import check_duration, check_whole, shown
 
 MODES = ("thread",)
 
@@ -26,29 +28,32 @@ class LocalExecutor:
 
     def __init__(self, threads: int | None = None) -> None:
         if threads is not None:
-            if isinstance(threads, bool) or not isinstance(threads, int):
-                raise TypeError(f"threads must be a whole number ≥ 1, got {threads!r}")
-            if threads < 1:
-                raise ValueError(f"threads must be a whole number ≥ 1, got {threads!r}")
+            check_whole("threads", threads, 1)
         self._threads = threads or min(32, (os.cpu_count() or 1) + 4)
         self._pool: ThreadPool | None = None
 
     def execute(
         self, call: Callable[[], Any], mode: str, *, timeout: float | None = None
     ) -> Awaitable[Any]:
-        """Run `call` in a thread; see `cascade.ports.Executor`.
+        """Run `call` in a thread, with the caller's context variables; see `ports.Executor`.
 
         On virtual time the loop itself runs one call at a time, in the order of submission.
 
         Raises:
-            ValueError: an unknown mode.
+            TypeError: `call` can't be called, or `timeout` isn't a number.
+            ValueError: an unknown mode, or a negative `timeout`.
         """
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+        if not callable(call):
+            raise TypeError(f"call must be a function without arguments, got {shown(call)}")
+        if timeout is not None:
+            timeout = check_duration("timeout", timeout)
         loop = asyncio.get_running_loop()
         job: asyncio.Future[Any]
         if getattr(loop, "virtual", False):
-            job = loop.run_in_executor(None, call)
+            virtual: Any = loop
+            job = virtual.run_to_its_end(contextvars.copy_context().run, call)
         else:
             if self._pool is None:
                 self._pool = ThreadPool(self._threads)
@@ -67,9 +72,14 @@ class LocalExecutor:
 
 
 async def _within(job: asyncio.Future[Any], timeout: float) -> Any:
-    done, _ = await asyncio.wait([job], timeout=timeout)
-    if not done:
-        if not job.cancel() and isinstance(job, Job):
+    try:
+        await asyncio.wait([job], timeout=timeout)
+    except asyncio.CancelledError:
+        job.cancel()
+        await job  # ends at once if it could be withdrawn, otherwise with the call
+        raise
+    if not job.done():
+        if not job.cancel():
             job.add_done_callback(_retrieve)
         raise TimeoutError(f"the call did not end within {timeout:g} s")
     return job.result()

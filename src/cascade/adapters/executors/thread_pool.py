@@ -5,12 +5,61 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
+from weakref import WeakKeyDictionary
 
 QUEUED, RUNNING, DONE = range(3)
+
+
+class Outcomes:
+    """What the calls of one loop came to, on the way from the workers to that loop.
+
+    One wake-up of the loop fetches all that are there.
+    """
+
+    __slots__ = ("_arrived", "_loop", "_waking")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._arrived: deque[tuple[Job, Any, BaseException | None]] = deque()
+        self._loop = weakref.ref(loop)
+        self._waking = False
+
+    def send(self, job: Job, value: Any, error: BaseException | None) -> None:
+        """Called by a worker: hand the outcome of a call to the loop."""
+        self._arrived.append((job, value, error))
+        if self._waking:
+            return
+        self._waking = True
+        loop = self._loop()
+        try:
+            if loop is not None:
+                loop.call_soon_threadsafe(self._deliver)
+        except RuntimeError:
+            # The loop was closed under a running call: nobody is left to take the result.
+            self._arrived.clear()
+
+    def _deliver(self) -> None:
+        self._waking = False
+        arrived = self._arrived
+        while arrived:
+            job, value, error = arrived.popleft()
+            job.stage = DONE
+            if job.done():
+                continue
+            if error is None:
+                job.set_result(value)
+            elif isinstance(error, StopIteration):
+                # A future can't hold a StopIteration: it would end the awaiting coroutine.
+                wrapped = RuntimeError("the function raised StopIteration")
+                wrapped.__cause__ = error
+                job.set_exception(wrapped)
+            else:
+                job.set_exception(error)
+            del error
 
 
 class Job(asyncio.Future[Any]):
@@ -25,10 +74,12 @@ class Job(asyncio.Future[Any]):
         call: Callable[[], Any],
         context: contextvars.Context,
         loop: asyncio.AbstractEventLoop,
+        outcomes: Outcomes,
     ) -> None:
         super().__init__(loop=loop)
         self.call: Callable[[], Any] | None = call
         self.context = context
+        self.outcomes = outcomes
         self.stage = QUEUED
         self.lock = threading.Lock()
 
@@ -63,23 +114,27 @@ class ThreadPool:
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._lock = threading.Lock()
-        self._outcomes: deque[tuple[Job, Any, BaseException | None]] = deque()
-        self._waking = False
+        self._outcomes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outcomes] = WeakKeyDictionary()
 
     def submit(self, call: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> Job:
         """Queue a call; its context variables are those of the caller."""
-        job = Job(call, contextvars.copy_context(), loop)
+        context = contextvars.copy_context()
+        thread = None
         with self._lock:
+            outcomes = self._outcomes.get(loop)
+            if outcomes is None:
+                outcomes = self._outcomes[loop] = Outcomes(loop)
+            job = Job(call, context, loop, outcomes)
+            # Under the lock: a worker that gets through between the decision and the arrival
+            # of the job would count as idle while it takes the job.
+            self._queue.put(job)
             if self._idle:
                 self._idle -= 1  # promised to this job, whoever of the parked takes it
-                spawn = False
-            else:
-                spawn = len(self._threads) < self._limit
-        self._queue.put(job)
-        if spawn:
-            name = f"cascade-{len(self._threads) + 1}"
-            thread = threading.Thread(target=self._work, name=name, daemon=True)
-            self._threads.append(thread)
+            elif len(self._threads) < self._limit:
+                name = f"cascade-{len(self._threads) + 1}"
+                thread = threading.Thread(target=self._work, name=name, daemon=True)
+                self._threads.append(thread)
+        if thread is not None:
             thread.start()
         return job
 
@@ -92,50 +147,27 @@ class ThreadPool:
             if job is None:
                 return
             if job.begin():
-                self._run(job)
+                call, job.call = job.call, None
+                job.outcomes.send(job, *_outcome(job.context, call))
+                del call
             del job
-
-    def _run(self, job: Job) -> None:
-        call, job.call = job.call, None
-        assert call is not None
-        loop = job.get_loop()
-        try:
-            self._outcomes.append((job, job.context.run(call), None))
-        except BaseException as error:
-            self._outcomes.append((job, None, error))
-        finally:
-            del call
-        if not self._waking:
-            self._waking = True
-            try:
-                loop.call_soon_threadsafe(self._deliver)
-            except RuntimeError:
-                # The loop was closed under a running call: nobody is left to take the result.
-                self._outcomes.clear()
-
-    def _deliver(self) -> None:
-        self._waking = False
-        outcomes = self._outcomes
-        while outcomes:
-            job, value, error = outcomes.popleft()
-            job.stage = DONE
-            if job.done():
-                continue
-            if error is None:
-                job.set_result(value)
-            elif isinstance(error, StopIteration):
-                # A future can't hold a StopIteration: it would end the awaiting coroutine.
-                wrapped = RuntimeError("the function raised StopIteration")
-                wrapped.__cause__ = error
-                job.set_exception(wrapped)
-            else:
-                job.set_exception(error)
-            del error
 
     def close(self) -> list[threading.Thread]:
         """Let the workers end after what is queued; return them to be joined."""
-        threads, self._threads = self._threads, []
-        for _ in threads:
-            self._queue.put(None)
-        self._idle = 0
+        with self._lock:
+            threads, self._threads = self._threads, []
+            for _ in threads:
+                self._queue.put(None)
+            self._idle = 0
         return threads
+
+
+def _outcome(context: contextvars.Context, call: Any) -> tuple[Any, BaseException | None]:
+    """Make a call and return its value or its error.
+
+    On its own, so that no frame of the error's traceback knows the job that will hold the error.
+    """
+    try:
+        return context.run(call), None
+    except BaseException as error:
+        return None, error

@@ -88,7 +88,7 @@ def test_only_whole_numbers(wrong: Any) -> None:
 
 @pytest.mark.parametrize("count", [0, -4])
 def test_a_grid_has_at_least_one_cell(count: int) -> None:
-    with pytest.raises(ValueError, match=f"count must be at least 1, got {count}"):
+    with pytest.raises(ValueError, match=f"count must be a whole number ≥ 1, got {count}"):
         most_square(count)
-    with pytest.raises(ValueError, match=f"count must be at least 1, got {count}"):
+    with pytest.raises(ValueError, match=f"count must be a whole number ≥ 1, got {count}"):
         square_counts_near(count)

@@ -469,7 +469,11 @@ def test_nothing_is_lost_or_doubled_or_reordered_under_random_cancels(seed: int)
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
-        (lambda: DirectChannel("a", capacity=0), ValueError, "capacity must be at least 1, got 0"),
+        (
+            lambda: DirectChannel("a", capacity=0),
+            ValueError,
+            "capacity must be a whole number ≥ 1, got 0",
+        ),
         (lambda: DirectChannel("a", capacity=1.5), TypeError, "capacity.*1.5"),  # type: ignore[arg-type]
         (lambda: DirectChannel("a", capacity=True), TypeError, "capacity.*True"),
         (

@@ -1,4 +1,5 @@
 """Resources: generator functions with one yield, checked where they are declared."""
+# ruff: noqa: B008 - an injection as a default is how tasks ask for resources
 
 from __future__ import annotations
 
