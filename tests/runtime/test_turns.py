@@ -75,6 +75,25 @@ def test_others_get_in_every_few_milliseconds_also_between_long_steps() -> None:
     assert median(gaps) < 4 * SLICE
 
 
+@cs.task(mode="inline")
+def half_a_millisecond(_before: Any = None) -> None:
+    end = perf_counter() + 0.0005
+    while perf_counter() < end:
+        pass
+
+
+@pytest.mark.parametrize("policies", [False, True])
+def test_others_get_in_between_the_nodes_of_an_inline_graph(policies: bool) -> None:
+    last = half_a_millisecond()
+    for _ in range(400):
+        last = half_a_millisecond(last)
+    if policies:
+        last = last.named("last")
+    gaps = asyncio.run(gaps_beside(last, use_vm=False))
+    assert len(gaps) > 5
+    assert median(gaps) < 4 * SLICE
+
+
 def virtual_ticks(steps: int, machines: int = 1, use_vm: bool = True) -> list[list[int]]:
     """Return, for each turn of another coroutine, how many steps each machine had made."""
     made = [0] * machines

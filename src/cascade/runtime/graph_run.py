@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from cascade.runtime.engine import Engine
     from cascade.spec.binding import Bound
 
-_BATCH = 1024
-"""Nodes between two looks at the clock (real time), or between two yields (virtual time)."""
+_BATCH_REAL = 16
+"""Nodes between two looks at the clock, in real time."""
+_BATCH_VIRTUAL = 1024
+"""Nodes between two yields, on virtual time."""
 
 
 class GraphRun(Run):
@@ -139,6 +141,7 @@ class GraphRun(Run):
         clean = contextvars.copy_context()
         until = monotonic() + SLICE
         virtual = getattr(self.loop, "virtual", False)
+        batch = _BATCH_VIRTUAL if virtual else _BATCH_REAL
         node = 0
         try:
             for place, (node, gone) in enumerate(
@@ -169,7 +172,7 @@ class GraphRun(Run):
                 for other in gone:
                     values[other] = None
                 self.node_ended(node, None)
-                if not (place + 1) % _BATCH and (virtual or monotonic() > until):
+                if not (place + 1) % batch and (virtual or monotonic() > until):
                     await asyncio.sleep(0)
                     until = monotonic() + SLICE
         except StopIteration as stop:
@@ -219,9 +222,11 @@ class GraphRun(Run):
         except BaseException as error:
             interrupted = error
         if interrupted is not None or self._failure is not None:
+            cancelled = interrupted if isinstance(interrupted, asyncio.CancelledError) else None
             if self._failure is None:
                 self._failure = interrupted  # from here on nothing new is started
-            cancelled = interrupted if isinstance(interrupted, asyncio.CancelledError) else None
+            elif interrupted is not self._failure and cancelled is None and interrupted is not None:
+                annotate(self._failure, f"then the run raised {interrupted!r}")
             cancelled = await self._stop_running() or cancelled
             failure, self._failure = self._failure, None
             assert failure is not None
@@ -237,6 +242,7 @@ class GraphRun(Run):
 
     async def _keep_going(self) -> None:
         ready, virtual = self._ready, getattr(self.loop, "virtual", False)
+        batch = _BATCH_VIRTUAL if virtual else _BATCH_REAL
         until = monotonic() + SLICE
         count = 0
         while self._failure is None:
@@ -245,7 +251,7 @@ class GraphRun(Run):
                 count += 1
                 if self._unsaved:
                     await self._save()
-                if not count % _BATCH and (virtual or monotonic() > until):
+                if not count % batch and (virtual or monotonic() > until):
                     await asyncio.sleep(0)
                     until = monotonic() + SLICE
             if self._unsaved and self._failure is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from heapq import heapify, heappop, heappush
 
-from cascade.runtime.ticket import WAITING, Ticket
+from cascade.runtime.ticket import WAITING, Request, Ticket
 
 
 class Capacity:
@@ -25,6 +25,7 @@ class Capacity:
         "line",
         "name",
         "peak",
+        "prepared",
         "used",
         "waiting",
     )
@@ -47,6 +48,8 @@ class Capacity:
         """Who stands here: (key, ticket, units), by key."""
         self.claimed = 0
         """Units claimed by those who stand here."""
+        self.prepared: dict[int, Request] = {}
+        """Requests for this resource alone that were made before, by their amount."""
         self.lanes: dict[Lane, None] = {}
         """The lanes whose tickets want some of it."""
 

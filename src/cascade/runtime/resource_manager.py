@@ -154,8 +154,16 @@ class ResourceManager:
         Raises:
             TypeError, ValueError: an amount isn't a finite number ≥ 0; it names the resource.
         """
+        if type(amounts) is not dict:
+            _check_mapping("amounts", amounts)
+        elif len(amounts) == 1:
+            # What most requests look like: one resource, a small whole number, asked for before.
+            ((name, amount),) = amounts.items()
+            if type(amount) is int and type(name) is str and name in self._resources:
+                prepared = self._resources[name].prepared.get(amount)
+                if prepared is not None:
+                    return prepared
         pairs = []
-        _check_mapping("amounts", amounts)
         for name, amount in amounts.items():
             if type(amount) is int and 0 < amount <= MOST and type(name) is str and name:
                 units = amount * UNITS  # what most requests look like
@@ -168,7 +176,10 @@ class ResourceManager:
         for resource, _ in pairs:
             if not resource.known:
                 self._warn_unknown(resource.name)
-        return Request(tuple(pairs))
+        request = Request(tuple(pairs))
+        if len(pairs) == 1 and pairs[0][0].known and type(amount) is int and amount <= _SMALL:
+            pairs[0][0].prepared[amount] = request
+        return request
 
     def take(self, request: Request, owner: str) -> Ticket | None:
         """Grant a prepared request at once if the rule allows, otherwise return None.
@@ -317,6 +328,12 @@ class ResourceManager:
             self._leave_closed_loop()
         ticket.state = RELEASED
         self._holding -= 1
+        if len(ticket.request.pairs) == 1:
+            resource, units = ticket.request.pairs[0]
+            resource.used -= units
+            if resource.line and not self._serve_line(resource):
+                self._settle({resource: None})
+            return
         dirty = None
         for resource, units in ticket.request.pairs:
             resource.used -= units
@@ -349,6 +366,52 @@ class ResourceManager:
                     best = ticket
             if best is not None:
                 self._advance(best, dirty)
+
+    def _serve_line(self, resource: Capacity) -> bool:
+        """Serve a line while its first wants nothing else; whether that settles the line.
+
+        This is what `_settle` does, written out for the most common case: a release of one
+        resource costs half of what it would cost there.
+        """
+        line, limit = resource.line, resource.limit
+        while line:
+            _, ticket, units = line[0]
+            if limit is not None:
+                free = limit - resource.used
+                if free > 0:
+                    self.looks += 1
+                if free < units:
+                    return True
+            if ticket.request.names is not resource.alone:
+                return False
+            lane, future = ticket.lane, ticket.future
+            lane.pop()
+            lane.first = None
+            ticket.standing.clear()
+            self._waiting -= 1
+            resource.waiting -= 1
+            if future is None or future.done():
+                ticket.state = WITHDRAWN
+            else:
+                self._grant(ticket)
+                future.set_result(None)
+            successor = lane.head()
+            if successor is None:
+                resource.claimed -= units
+                del line[0]
+                self._remove_lane(lane)
+                continue
+            wanted = successor.request.pairs[0][1]
+            if (limit and wanted > limit) or (len(line) > 1 and line[1][0] < successor.key):
+                resource.claimed -= units
+                del line[0]
+                self._find_first(lane, {})
+            else:
+                lane.first = successor
+                successor.standing.append(resource)
+                resource.claimed += wanted - units
+                line[0] = (successor.key, successor, wanted)
+        return True
 
     def _ready_at(self, resource: Capacity) -> Ticket | None:
         """Return the first in a line for whom this resource has enough, behind earlier claims."""
@@ -388,9 +451,9 @@ class ResourceManager:
             ticket.passed += 1
             self._stand(ticket, stopping)
             return
-        self._unqueue(ticket)
         lane.pop()
         lane.first = None
+        self._unqueue(ticket)
         future = ticket.future
         if future is None or future.done():
             # Cancelled, but its coroutine has not run yet: it must not be given anything.
@@ -437,9 +500,7 @@ class ResourceManager:
             lane.pop()
             self._aside[ticket] = None
         if ticket is None:
-            del self._lanes[lane.names]
-            for resource in lane.resources:
-                del resource.lanes[lane]
+            self._remove_lane(lane)
             return
         lane.first = ticket
         stopping = self._stopping(ticket)
@@ -448,6 +509,11 @@ class ResourceManager:
             stopping = lane.resources[0]
             dirty[stopping] = None
         self._stand(ticket, stopping)
+
+    def _remove_lane(self, lane: Lane) -> None:
+        del self._lanes[lane.names]
+        for resource in lane.resources:
+            del resource.lanes[lane]
 
     # Leaving
 
@@ -567,6 +633,8 @@ class ResourceManager:
 
 _PLENTY = 1 << 120
 """More units than anybody asks for."""
+_SMALL = 64
+"""Requests for one resource are kept prepared up to this amount."""
 
 
 class _Hold:
@@ -590,9 +658,12 @@ class _Hold:
     async def __aenter__(self) -> Ticket:
         if self._ticket is not None:
             raise ResourceError("this hold is entered already; call hold() once for each block")
-        self._ticket = await self._manager.acquire(
-            self._amounts, timeout=self._timeout, owner=self._owner
-        )
+        timeout = None if self._timeout is None else check_duration("timeout", self._timeout)
+        manager, owner = self._manager, self._owner or _current_owner()
+        request = manager.prepare(self._amounts)
+        self._ticket = manager.take(request, owner)
+        if self._ticket is None:
+            self._ticket = await manager.wait(request, owner, timeout)
         return self._ticket
 
     async def __aexit__(

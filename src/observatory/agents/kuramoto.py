@@ -99,7 +99,9 @@ async def firefly_agent(
     if probe is not None:
         probe.stepped(agent_id, due)
 
-    deaf_until = due - period + refractory_period
+    # It listens a hair before the first flash that counts: whoever only wakes in that instant would
+    # be served in the order of waking, not in the order of hearing.
+    deaf_until = due - period + refractory_period - 2 * TOLERANCE
     if deaf_until > loop.time():
         await wait_until(deaf_until)
     heard = my_channel.drain()

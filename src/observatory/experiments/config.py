@@ -60,6 +60,11 @@ class FirefliesConfig:
                 "refractory_period must be above 1e-9 seconds and at most the period, "
                 f"got {self.refractory_period!r}"
             )
+        if self.deaf_for <= TOLERANCE:
+            raise ValueError(
+                f"period must be above {TOLERANCE / REFRACTORY_SHARE:.0e} seconds, so that agents "
+                f"are deaf for more than {TOLERANCE:.0e} seconds, got {self.period!r}"
+            )
         if not 0 < check_finite("decay_duty_cycle", self.decay_duty_cycle) <= 1:
             raise ValueError(
                 f"decay_duty_cycle must be above 0 and at most 1, got {self.decay_duty_cycle!r}"

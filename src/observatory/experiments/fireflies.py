@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -83,10 +84,10 @@ class Fireflies:
         self._watch_interval = watch_interval
         self._keep_flashes = keep_flashes
         self._channels = [DirectChannel(owner_id=agent) for agent in range(config.num_agents)]
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._start = self._now = 0.0
         self._used_samples: list[float] = []
-        self._began = monotonic()
-        self._ended = self._began
+        self._began = self._ended = 0.0
         self._virtual = False
 
     async def run(self) -> Summary:
@@ -97,18 +98,25 @@ class Fireflies:
         Raises:
             BaseException: what an agent raised, with a note that names it.
         """
+        await self._connector.connect()
+        try:
+            await self._run_connected()
+        finally:
+            await self._connector.disconnect()
+        return self.summary()
+
+    async def _run_connected(self) -> None:
         config = self.config
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._virtual = getattr(loop, "virtual", False)
         self._began = monotonic()
-        self._start = self._now = start = loop.time()
+        self._start = start = loop.time()
         draw = random.Random(config.seed)
         phases = [draw.uniform(0, config.period) for _ in range(config.num_agents)]
         due = [start + (config.period - phase) for phase in phases]
         self.recorder = Recorder(
             list(due), config.period, start, start + config.duration, self._log, self._keep_flashes
         )
-        await self._connector.connect()
         try:
             with _collector_off():
                 end = loop.create_task(wait_until(start + config.duration), name="end")
@@ -122,12 +130,14 @@ class Fireflies:
                     for agent in range(config.num_agents)
                 ]
                 await _until_first(end, others)
-        finally:
+        except BaseException:
             self._now = min(loop.time(), start + config.duration)
+            raise
+        else:
+            self._now = start + config.duration
+        finally:
             self._ended = monotonic()
-            await self._connector.disconnect()
-        self._now = start + config.duration
-        return self.summary()
+            self._loop = None
 
     async def _live(self, agent: int, phase: float, due: float, recorder: Recorder) -> None:
         """Be one agent: an engine of its own, the limit of all."""
@@ -153,18 +163,17 @@ class Fireflies:
     async def _sample(self, recorder: Recorder) -> None:
         """Sample the slots in use, and R at the end of every period."""
         config = self.config
-        ticks = 0
+        ticks = periods = 0
         while True:
-            ticks += 1
-            now = self._start + ticks * config.period / SAMPLES_PER_PERIOD
-            await wait_until(now)
+            ticks, now = await self._next_tick(ticks, config.period, SAMPLES_PER_PERIOD)
             if config.limit is not None:
                 slots = self.manager.statistics().resources[SLOT]
                 self._used_samples.append(slots.used)
                 if self._log is not None:
                     self._log.record_nowait("slots.used", slots.used)
                     self._log.record_nowait("slots.waiting", slots.waiting)
-            if ticks % SAMPLES_PER_PERIOD == 0:
+            if ticks // SAMPLES_PER_PERIOD > periods:
+                periods = ticks // SAMPLES_PER_PERIOD
                 order = recorder.order_parameter(now)
                 recorder.order_parameters.append(order)
                 if self._log is not None:
@@ -176,9 +185,7 @@ class Fireflies:
         seen = config.decay_duty_cycle * config.period
         ticks = 0
         while True:
-            ticks += 1
-            now = self._start + ticks * self._watch_interval
-            await wait_until(now)
+            ticks, now = await self._next_tick(ticks, self._watch_interval)
             active = waiting = None
             if config.limit is not None:
                 slots = self.manager.statistics().resources[SLOT]
@@ -194,6 +201,20 @@ class Fireflies:
                 )
             )
 
+    async def _next_tick(self, last: int, interval: float, parts: int = 1) -> tuple[int, float]:
+        """Wait for the end of the next part of an interval; return its number and its time.
+
+        Ends that the loop was kept from are left out, and others get to run in any case.
+        """
+        loop = asyncio.get_running_loop()
+        passed = math.floor((loop.time() - self._start) / interval * parts)
+        tick = max(last, passed) + 1
+        when = self._start + tick * interval / parts
+        if when <= loop.time():
+            await asyncio.sleep(0)
+        await wait_until(when)
+        return tick, when
+
     def summary(self) -> Summary:
         """Return what came out so far.
 
@@ -203,6 +224,10 @@ class Fireflies:
         recorder, config = self.recorder, self.config
         if recorder is None:
             raise RuntimeError("there is no summary before the experiment has begun")
+        now, ended = self._now, self._ended
+        if self._loop is not None:  # it is under way
+            now = min(self._loop.time(), self._start + config.duration)
+            ended = monotonic()
         width, height = config.shape
         orders = recorder.order_parameters
         active: dict[str, float | None] = {"max": None, "mean": None}
@@ -219,14 +244,14 @@ class Fireflies:
             limit=config.limit,
             seed=config.seed,
             time="virtual" if self._virtual else "real",
-            duration=self._now - self._start,
-            elapsed=self._ended - self._began,
+            duration=now - self._start,
+            elapsed=ended - self._began,
             flashes=recorder.count,
             missed=recorder.missed,
             pulses=recorder.count // config.num_agents,
             order_parameter={
                 "first": orders[0] if orders else None,
-                "last": recorder.order_parameter(self._now),
+                "last": recorder.order_parameter(now),
                 "max": max(orders) if orders else None,
             },
             active=active,
@@ -262,12 +287,16 @@ def _collector_off() -> Iterator[None]:
     lateness.
     """
     enabled = gc.isenabled()
+    # What somebody else has frozen must stay frozen, and can't be told from what is added.
+    freezing = not gc.get_freeze_count()
     gc.collect()
-    gc.freeze()
+    if freezing:
+        gc.freeze()
     gc.disable()
     try:
         yield
     finally:
-        gc.unfreeze()
+        if freezing:
+            gc.unfreeze()
         if enabled:
             gc.enable()

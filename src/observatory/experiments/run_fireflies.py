@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
 if __name__ == "__main__":
-    # Ctrl-C while the imports below are under way ends the program like any other Ctrl-C.
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+    # Ctrl-C while the imports below are under way ends the program like any other Ctrl-C. At once:
+    # an exception could be swallowed by whatever is being imported.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 import asyncio
+import io
 import json
 import random
 from collections.abc import Callable
@@ -22,6 +25,7 @@ from typing import Any, Literal, cast
 from cascade import testing
 from cascade.errors import MissingExtraError
 from cascade.ports import Connector
+from cascade.spec.checks import shown
 from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig
 from observatory.experiments.fireflies import Fireflies, Moment
 from observatory.experiments.recorder import Summary
@@ -168,25 +172,58 @@ def _print_summary(summary: Summary) -> None:
         print(f"{name:>9}  {text}")
 
 
+def _whole(text: Any) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"must be a whole number, got {shown(text)}") from None
+
+
+def _number(text: Any) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"must be a number, got {shown(text)}") from None
+
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 """The command line as a typer application."""
 
 
 @app.command(help="Fireflies on a torus, each an agent with its own engine, fall into step.")
 def fireflies(
-    agents: int = typer.Option(NUM_AGENTS, "--agents", help="How many agents there are."),
-    limit: int | None = typer.Option(
-        None, "--limit", "--concurrency-limit", help="How many may be in a step at once."
+    agents: int = typer.Option(
+        NUM_AGENTS, "--agents", parser=_whole, metavar="N", help="How many agents there are."
     ),
-    period: float = typer.Option(PERIOD, "--period", help="Seconds from flash to flash."),
-    nudge: float = typer.Option(0.2, "--nudge", help="Seconds a heard flash advances the phase."),
-    duration: float = typer.Option(3000.0, "--duration", help="Seconds the experiment lasts."),
+    limit: int | None = typer.Option(
+        None,
+        "--limit",
+        "--concurrency-limit",
+        parser=_whole,
+        metavar="N",
+        help="How many may be in a step at once.",
+    ),
+    period: float = typer.Option(
+        PERIOD, "--period", parser=_number, metavar="S", help="Seconds from flash to flash."
+    ),
+    nudge: float = typer.Option(
+        0.2,
+        "--nudge",
+        parser=_number,
+        metavar="S",
+        help="Seconds a heard flash advances the phase.",
+    ),
+    duration: float = typer.Option(
+        3000.0, "--duration", parser=_number, metavar="S", help="Seconds the experiment lasts."
+    ),
     visualize: bool | None = typer.Option(
         None,
         "--visualize/--no-visualize",
         help="Print a line a second (default: when stdout is a terminal).",
     ),
-    seed: int | None = typer.Option(None, "--seed", help="Where the initial phases come from."),
+    seed: int | None = typer.Option(
+        None, "--seed", parser=_whole, metavar="N", help="Where the initial phases come from."
+    ),
     time: str = typer.Option("real", "--time", help="The clock: real or virtual."),
     summary: str | None = typer.Option(
         None, "--summary", help="Write the summary as JSON; -: as the last line of stdout."
@@ -210,15 +247,21 @@ def fireflies(
     if (hint := config.shape_hint()) is not None:
         print(hint, file=sys.stderr)
     aggregator = None if log is None else MetricsAggregator(log)
-    shown = sys.stdout.isatty() if visualize is None else visualize
-    experiment = _experiment(config, shown, time == "virtual", aggregator)
-    try:
-        if summary is not None and summary != "-":
-            Path(summary).touch()
-        if aggregator is not None:
+    # Python gives None for a stdout that was closed before the start; print() knows that.
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    visible = on_terminal if visualize is None else visualize
+    experiment = _experiment(config, visible, time == "virtual", aggregator)
+    if summary is not None and summary != "-":
+        try:
+            os.close(os.open(summary, os.O_WRONLY | os.O_CREAT, 0o666))
+        except (OSError, ValueError) as error:
+            _refuse_file("--summary", summary, error)
+    if aggregator is not None:
+        assert log is not None
+        try:
             aggregator.open()
-    except OSError as error:
-        _refuse(f"can't write {error.filename}: {error.strerror}")
+        except (OSError, ValueError) as error:
+            _refuse_file("--log", log, error)
     interrupted = False
     try:
         _run(experiment, cast(Literal["real", "virtual"], time))
@@ -264,13 +307,29 @@ def _refuse(message: str) -> Any:
     raise typer.Exit(2)
 
 
+def _refuse_file(option: str, name: str, error: OSError | ValueError) -> Any:
+    reason = error.strerror if isinstance(error, OSError) else error
+    _refuse(f"{option} must be a file that can be written, got {name!r}: {reason}")
+
+
 def main() -> None:
-    """Run the command `fireflies`: one line for a wrong option, exit code 130 after Ctrl-C."""
+    """Run the command `fireflies`.
+
+    One line and exit code 2 for a wrong option, exit code 130 after Ctrl-C, and exit code 1 when
+    whoever reads the output has gone away.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # the bar, in an encoding that has no blocks
     try:
         outcome = app(standalone_mode=False)
-    except KeyboardInterrupt:
+        print(end="", flush=True)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    except BrokenPipeError:
+        # What is still buffered has nowhere to go, and mustn't fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
         # Typer's own errors know how to put themselves into one line; all others are bugs.
         one_line = getattr(error, "format_message", None)
