@@ -11,7 +11,7 @@ import sys
 
 if __name__ == "__main__":
     # Ctrl-C while the imports below are under way ends the program like any other Ctrl-C. At once:
-    # an exception could be swallowed by whatever is being imported.
+    # an exception could get lost in what is being imported.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 import asyncio
@@ -25,7 +25,7 @@ from typing import Any, Literal, cast
 from cascade import testing
 from cascade.errors import MissingExtraError
 from cascade.ports import Connector
-from cascade.spec.checks import shown
+from cascade.spec.checks import check_finite, check_whole, shown
 from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig
 from observatory.experiments.fireflies import Fireflies, Moment
 from observatory.experiments.recorder import Summary
@@ -87,6 +87,11 @@ async def run_experiment(
     Raises:
         TypeError, ValueError: an argument is no number or out of its range; the error names it.
     """
+    # The settings have shorter names, and an error is to speak of the argument that was given.
+    if check_finite("duration_seconds", duration_seconds) <= 0:
+        raise ValueError(f"duration_seconds must be above 0 seconds, got {duration_seconds!r}")
+    if concurrency_limit is not None:
+        check_whole("concurrency_limit", concurrency_limit, 1)
     config = FirefliesConfig(
         num_agents=num_agents,
         period=period,
@@ -244,8 +249,6 @@ def fireflies(
             raise ValueError(f"time must be real or virtual, got {time!r}")
     except ValueError as error:
         _refuse(f"--{str(error).removeprefix('num_')}")
-    if (hint := config.shape_hint()) is not None:
-        print(hint, file=sys.stderr)
     aggregator = None if log is None else MetricsAggregator(log)
     # Python gives None for a stdout that was closed before the start; print() knows that.
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
@@ -262,6 +265,8 @@ def fireflies(
             aggregator.open()
         except (OSError, ValueError) as error:
             _refuse_file("--log", log, error)
+    if (hint := config.shape_hint()) is not None:
+        print(hint, file=sys.stderr)
     interrupted = False
     try:
         _run(experiment, cast(Literal["real", "virtual"], time))
@@ -290,6 +295,8 @@ def _run(experiment: Fireflies, time: Literal["real", "virtual"]) -> None:
             factory = asyncio.new_event_loop
         else:
             factory = uvloop.new_event_loop
+    if signal.getsignal(signal.SIGINT) is _end_at_once:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(experiment.run())
 
@@ -312,16 +319,21 @@ def _refuse_file(option: str, name: str, error: OSError | ValueError) -> Any:
     _refuse(f"{option} must be a file that can be written, got {name!r}: {reason}")
 
 
+def _end_at_once(*_: object) -> None:
+    """Take Ctrl-C as long as nothing has begun and there is nothing to tidy up."""
+    os._exit(130)
+
+
 def main() -> None:
     """Run the command `fireflies`.
 
     One line and exit code 2 for a wrong option, exit code 130 after Ctrl-C, and exit code 1 when
     whoever reads the output has gone away.
     """
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # the bar, in an encoding that has no blocks
     try:
+        signal.signal(signal.SIGINT, _end_at_once)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # the bar, in an encoding that has no blocks
         outcome = app(standalone_mode=False)
         print(end="", flush=True)
     except (KeyboardInterrupt, typer.Abort):
