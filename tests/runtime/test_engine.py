@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from cascade.runtime.events import (
     TaskSkipped,
     TaskStarted,
 )
-from cascade.testing import EventRecorder, run_virtual
+from cascade.testing import EventRecorder, run_virtual, virtual_loop
 
 
 @cs.task
@@ -122,10 +123,71 @@ def test_a_negative_capacity_is_a_value_error() -> None:
         cs.Engine(system_resources={"gpu": -1})
 
 
-@pytest.mark.parametrize("target", [None, 5, [], {"a": 1}, "lazy", ident])
+@pytest.mark.parametrize("target", [None, 5, [1], {"a": 1}, set(), "lazy", ident])
 def test_a_target_without_a_lazy_result_is_a_type_error(target: Any) -> None:
     with pytest.raises(TypeError, match=r"lazy result|call it first"):
         run_virtual(cs.Engine().run(target))
+
+
+@pytest.mark.parametrize("target", [[], (), {}])
+@pytest.mark.parametrize("use_vm", [False, True])
+def test_an_empty_target_gives_its_shape_back(target: Any, use_vm: bool) -> None:
+    assert run_virtual(cs.Engine().run(target, use_vm=use_vm)) == target
+
+
+class Orderly:
+    """A solver that gives what it was told to."""
+
+    def __init__(self, order: Any) -> None:
+        self.order = order
+
+    def resolve(self, graph: Graph) -> Any:
+        return self.order if self.order is None else Plan(graph, self.order)
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        (None, "must return a Plan, got None"),
+        ([], r"every node once, got \[\]"),
+        ([0, 0], r"every node once, got \[0, 0\]"),
+        ([1, 0], r"has task 'wait'.* before what it waits for, task 'wait'"),
+    ],
+)
+def test_a_solver_whose_order_is_wrong_is_refused(order: Any, words: str) -> None:
+    with pytest.raises(GraphError, match=words):
+        run_virtual(cs.Engine(solver=Orderly(order)).run(wait(1, wait(1))))
+    assert run_virtual(cs.Engine(solver=Orderly([0, 1])).run(wait(1, wait(1, 2)))) == 2
+
+
+@pytest.mark.parametrize("made", [None, 5])
+def test_a_state_backend_that_is_none_is_refused(made: Any) -> None:
+    with pytest.raises(TypeError, match=f"state_backend_factory returns must have.* {made}"):
+        run_virtual(cs.Engine(state_backend_factory=lambda: made).run(wait(1)))
+
+
+def test_a_bus_needs_all_that_a_run_looks_at() -> None:
+    class Half:
+        def publish(self, event: Event) -> None: ...
+        def subscribe(self, event_type: Any, handler: Any) -> Any: ...
+
+    half: Any = Half()
+    with pytest.raises(TypeError, match="bus must have the methods publish, subscribe, wants"):
+        cs.Engine(bus=half)
+
+
+def test_a_run_whose_loop_is_closed_under_it_has_ended() -> None:
+    engine = cs.Engine()
+    recorder = EventRecorder(engine.bus)
+    loop = virtual_loop()
+    loop.set_exception_handler(lambda _loop, _context: None)  # it tells of the destroyed task
+    task = loop.create_task(engine.run(wait(100), use_vm=True))
+    loop.run_until_complete(asyncio.sleep(1))
+    loop.close()
+    del task
+    gc.collect()
+    assert recorder.of(RunFinished)[0].status == "cancelled"
+    assert "0 runs" in repr(engine)
 
 
 def test_params_that_nobody_declared_are_refused() -> None:

@@ -164,6 +164,46 @@ class TestArguments:
         with_manager({"a": 0, "free": None}, main)
 
 
+class TestHold:
+    def test_is_for_one_block_also_while_it_waits(self) -> None:
+        async def main(manager: ResourceManager) -> None:
+            held = await manager.acquire({"a": 1})
+            hold = manager.hold({"a": 1})
+
+            async def use() -> None:
+                async with hold:
+                    await asyncio.sleep(1)
+
+            first, second = asyncio.create_task(use()), asyncio.create_task(use())
+            await turn()
+            with pytest.raises(ResourceError, match="entered already"):
+                await second
+            held.release()
+            await first
+            async with hold:
+                assert used(manager) == 1
+
+        with_manager({"a": 1}, main)
+
+    def test_that_was_cancelled_can_be_entered_again(self) -> None:
+        async def main(manager: ResourceManager) -> None:
+            held = await manager.acquire({"a": 1})
+            hold = manager.hold({"a": 1})
+
+            async def use() -> None:
+                async with hold:
+                    pass
+
+            task = asyncio.create_task(use())
+            await turn()
+            task.cancel()
+            await asyncio.wait([task])
+            held.release()
+            await use()
+
+        with_manager({"a": 1}, main)
+
+
 class TestUnknownNames:
     def test_are_unlimited_and_warned_about_once_with_the_nearest_known_name(self) -> None:
         async def main(manager: ResourceManager) -> None:

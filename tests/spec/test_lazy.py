@@ -198,3 +198,10 @@ class TestChainMethods:
         assert testing.run_virtual(same(1).run_if(same(True)).run_if([0])) == 1
         with pytest.raises(cs.errors.SkippedError, match="'same'"):
             testing.run_virtual(same(1).run_if(same(True)).run_if(same(0)))
+
+    def test_a_condition_that_would_always_be_true_is_refused(self) -> None:
+        for wrong in ([same(0)], {"on": (same(0),)}):
+            with pytest.raises(TypeError, match="condition must be one lazy result"):
+                same(1).run_if(wrong)
+        with pytest.raises(TypeError, match="condition must be a call of a task"):
+            same(1).run_if(same)

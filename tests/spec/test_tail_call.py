@@ -123,3 +123,8 @@ class TestMeaning:
         with pytest.raises(TypeError, match=r"'total', which isn't a parameter of task 'step'"):
             testing.run_virtual(step(0))
         assert steps == [0, 1, 2]
+
+
+def test_a_tail_call_can_not_be_subclassed() -> None:
+    with pytest.raises(TypeError, match="'Mine' tries to"):
+        type("Mine", (cs.TailCall,), {"__qualname__": "Mine"})

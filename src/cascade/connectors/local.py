@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
@@ -110,8 +111,10 @@ class LocalBroker:
             ConnectorError: another running loop has subscriptions on this broker.
         """
         levels = filter_levels(topic)
-        if not callable(callback):
-            raise TypeError(f"callback must be an async function of (topic, payload): {callback!r}")
+        if not _may_be_awaited(callback):
+            raise TypeError(
+                f"callback must be an async function of (topic, payload), got {callback!r}"
+            )
         loop = self._bind()
         subscription = LocalSubscription(self, self._next_serial(), topic, callback)
         self._subscriptions.add(levels, subscription.serial, subscription)
@@ -366,6 +369,13 @@ class _Retained(NamedTuple):
 
 def _by_serial(entry: LocalSubscription | _Retained) -> int:
     return entry.serial
+
+
+def _may_be_awaited(callback: object) -> bool:
+    """Whether a callback is an async function, or something else that may return an awaitable."""
+    if not inspect.isfunction(callback):
+        return callable(callback)
+    return inspect.iscoroutinefunction(callback) or callback.__name__ == "<lambda>"
 
 
 _default: LocalBroker | None = None

@@ -21,10 +21,11 @@ def build(target: Target) -> Graph:
     """Build the graph of everything that `target` needs.
 
     Args:
-        target: a lazy result, or a list, tuple or dict with lazy results somewhere inside.
+        target: a lazy result, or a list, tuple or dict with lazy results somewhere inside; an
+            empty one is a graph without nodes.
 
     Raises:
-        TypeError: there is no lazy result in it.
+        TypeError: there is something in it, but no lazy result.
         GraphError: two variants of one call are in the graph.
     """
     if isinstance(target, LazyResult):
@@ -81,6 +82,8 @@ def build(target: Target) -> Graph:
 def _check_target(target: Target) -> None:
     if isinstance(target, Task):
         raise TypeError(f"can't run {target!r} itself: call it first, as in {target.name}(...)")
+    if isinstance(target, (list, tuple, dict)) and not target:
+        return  # nothing to do, as in a list made of no inputs
     if not is_container(target) or find_leaf(target, LazyResult) is None:
         raise TypeError(
             "a target is a lazy result, or a list, tuple or dict that holds lazy results, "

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
 from cascade.adapters.executors.local import LocalExecutor
 from cascade.adapters.solvers.native import NativeSolver
+from cascade.errors import GraphError
 from cascade.graph.build import build
+from cascade.graph.model import Plan
 from cascade.runtime.bus import MessageBus
 from cascade.runtime.graph_run import GraphRun
+from cascade.runtime.notes import annotate
 from cascade.runtime.resource_manager import ResourceManager
 from cascade.runtime.resource_scopes import CONNECTOR, check_injections
-from cascade.runtime.run import annotate, current_run, to_the_end
+from cascade.runtime.run import current_run, to_the_end
 from cascade.spec.checks import shown
 from cascade.spec.resource import ResourceDefinition
 
@@ -80,7 +84,9 @@ class Engine:
         if executor is not None:
             _check_port("executor", executor, "execute", "aclose")
         if bus is not None:
-            _check_port("bus", bus, "publish", "subscribe")
+            _check_port("bus", bus, "publish", "subscribe", "wants")
+            if not hasattr(bus, "hot"):
+                raise TypeError(f"bus must have the attribute hot, got {bus!r}")
         if connector is not None:
             _check_port("connector", connector, "connect", "disconnect", "publish", "subscribe")
         if cache_backend is not None:
@@ -167,12 +173,13 @@ class Engine:
                 the same shape).
             params: values for the parameters that the workflow declares.
             use_vm: run the target as a machine, step by step in this coroutine: the way for
-                agents that never end. Its inputs are computed once, before.
+                agents that never end. Its inputs are computed once, before. What it does to
+                context variables is seen by the caller, as with any coroutine that is awaited.
 
         Raises:
-            TypeError: `target` holds no lazy result, or `params` isn't a mapping.
+            TypeError: `target` holds something, but no lazy result, or `params` isn't a mapping.
             ValueError: `params` names something that the workflow doesn't declare.
-            GraphError: two variants of one call are in the graph.
+            GraphError: two variants of one call are in the graph, or the solver's order is wrong.
             InjectionError: a resource isn't registered, or resources need each other in a circle.
             SkippedError: the target was skipped.
             BaseException: what the first failing task raised, with a note that names the task.
@@ -181,14 +188,19 @@ class Engine:
             _check_params(params)
         graph = build(target)
         plan = self.solver.resolve(graph)
+        if self.solver is not _SOLVER:
+            _check_plan(self.solver, plan, graph)
         if not graph.plain:
             self._check_injections(graph)
         loop = asyncio.get_running_loop()
-        factory = self.state_backend_factory
-        run = GraphRun(self, plan, loop, None if factory is None else factory())
+        factory, state = self.state_backend_factory, None
+        if factory is not None:
+            state = factory()
+            _check_port("what state_backend_factory returns", state, "put", "get", "has", "clear")
+        run = GraphRun(self, plan, loop, state)
         began = loop.time()
         run.started()
-        connected = False
+        connected = closing = False
         error: BaseException | None = None
         inside = current_run.set(run.run_id)
         self._active += 1
@@ -197,22 +209,41 @@ class Engine:
                 await self.connector.connect()
                 connected = True
             return await run.execute(use_vm)
+        except GeneratorExit as closed:
+            # The loop was closed under the run: nothing can be awaited any more.
+            self._active -= 1
+            run.finished(began, closed)
+            closing = True
+            raise
         except BaseException as raised:
             error = raised
             run.rest_skipped()
             raise
         finally:
-            current_run.reset(inside)
-            self._active -= 1
-            try:
-                if connected or run.scope is not None or self._must_close_executor():
-                    await to_the_end(self._clean_up(run, connected, error))
-            except BaseException as raised:
-                error = raised
-                raise
-            finally:
-                run.finished(began, error)
-                error = None
+            if not closing:
+                await self._end(run, inside, began, connected, error)
+            error = None
+
+    async def _end(
+        self,
+        run: GraphRun,
+        inside: Token[str | None],
+        began: float,
+        connected: bool,
+        error: BaseException | None,
+    ) -> None:
+        """Clean up after a run, tell its end, and raise what the clean-up raised."""
+        current_run.reset(inside)
+        self._active -= 1
+        try:
+            if connected or run.scope is not None or self._must_close_executor():
+                await to_the_end(self._clean_up(run, connected, error))
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            run.finished(began, error)
+            error = None
 
     def _must_close_executor(self) -> bool:
         return self._owns_executor and self._executor is not None and not self._active
@@ -237,16 +268,18 @@ class Engine:
             try:
                 await self.connector.disconnect()
             except Exception as error:
-                error.add_note("while disconnecting the engine's connector")
+                annotate(error, "while disconnecting the engine's connector")
                 errors.append(error)
-        if failure is None and errors:
-            failure = errors.pop(0)
+        first = errors.pop(0) if failure is None and errors else None
+        try:
             for further in errors:
-                annotate(failure, f"then the clean-up raised {further!r}")
-            raise failure
-        if failure is not None:
-            for further in errors:
-                annotate(failure, f"then the clean-up raised {further!r}")
+                annotate(failure or first or further, f"then the clean-up raised {further!r}")
+            if first is not None:
+                raise first
+        finally:
+            # The frame is in the traceback of what it raises: it must not refer to that.
+            failure = first = further = None  # type: ignore[assignment]
+            errors.clear()
 
     def _check_injections(self, graph: Graph) -> None:
         names: dict[str, None] = {}
@@ -263,6 +296,25 @@ def _check_port(argument: str, part: object, *methods: str) -> None:
     missing = [method for method in methods if not callable(getattr(part, method, None))]
     if missing:
         raise TypeError(f"{argument} must have the methods {', '.join(methods)}, got {part!r}")
+
+
+def _check_plan(solver: Solver, plan: object, graph: Graph) -> None:
+    """Refuse what would leave out nodes, or run one before what it needs."""
+    if not isinstance(plan, Plan):
+        raise GraphError(f"{solver!r} must return a Plan, got {plan!r}")
+    order = list(plan.order)
+    if sorted(order) != list(range(len(graph))):
+        raise GraphError(f"the order of {solver!r} must have every node once, got {shown(order)}")
+    places = [0] * len(graph)
+    for place, node in enumerate(order):
+        places[node] = place
+    for node, successors in enumerate(graph.successors):
+        for other in successors:
+            if places[other] < places[node]:
+                raise GraphError(
+                    f"the order of {solver!r} has {graph.describe(other)} before what it waits "
+                    f"for, {graph.describe(node)}"
+                )
 
 
 def _check_is(argument: str, value: object, kind: type) -> None:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from cascade.errors import SkippedError
 from cascade.graph.model import FromNode, Recipe, make
 from cascade.runtime.node_runner import prepare_node, run_node
-from cascade.runtime.run import STARTED, Run, annotate
-from cascade.runtime.trampoline import inject, next_step, run_steps
+from cascade.runtime.notes import annotate
+from cascade.runtime.run import STARTED, Run, in_a_task
+from cascade.runtime.trampoline import check_value, inject, next_step, not_a_value, run_steps
 from cascade.runtime.turns import SLICE
 from cascade.spec.lazy import LazyResult
 from cascade.spec.policies import NO_POLICIES
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cascade.graph.model import Plan
     from cascade.ports import StateBackend
     from cascade.runtime.engine import Engine
+    from cascade.runtime.ticket import Request
     from cascade.spec.binding import Bound
 
 _BATCH_REAL = 16
@@ -161,13 +163,19 @@ class GraphRun(Run):
                     value = clean.copy().run(lazy.task.fn, *args)
                 else:
                     value = clean.copy().run(lazy.task.fn, *args, **kwargs)
-                if type(value) is TailCall or isinstance(value, LazyResult):
+                if type(value) is TailCall or not_a_value(value):
                     # A task of its own, or the further steps would run in the caller's context.
-                    value = await self.loop.create_task(
+                    further = self.loop.create_task(
                         self._continue(node, (args, kwargs), value),
                         name=lazy.name,
                         context=clean.copy(),
                     )
+                    # It may be endless, and must not keep what only the first step needed.
+                    args, kwargs, value = (), None, None
+                    for other in gone:
+                        values[other] = None
+                    value = await in_a_task(further)
+                    del further
                 values[node] = value
                 for other in gone:
                     values[other] = None
@@ -191,16 +199,15 @@ class GraphRun(Run):
     async def _continue(self, node: int, bound: Bound, value: Any) -> Any:
         """Go on with a node whose first call was made here and returned a TailCall."""
         task = self.plan.graph.nodes[node].task
-        if type(value) is not TailCall:
-            raise TypeError(
-                f"task {task.name!r} returned the lazy result {value!r}, which nobody would "
-                "run: return its value, or a TailCall"
-            )
-        task, bound = next_step(task, bound, value)
-        if value.to is not None:
-            bound = await inject(self, bound)
+        check_value(task, value)
+        # In a list, which is emptied: an endless machine must not keep what came before.
+        kept = [next_step(task, bound, value)]
+        fresh = value.to is not None
+        del task, bound, value
+        if fresh:
+            kept = [(kept[0][0], await inject(self, kept[0][1]))]
         self.node_stepped(node, 1)
-        return await run_steps(self, node, task, bound, None, 1)
+        return await run_steps(self, node, *kept.pop(), None, 1)
 
     # By need: each node as soon as its last input is there
 
@@ -278,7 +285,12 @@ class GraphRun(Run):
         while self._unsaved:
             node, value, unneeded = self._unsaved.popleft()
             if not unneeded:
-                await state.put(self.run_id, self.node_id(node), value)
+                try:
+                    await state.put(self.run_id, self.node_id(node), value)
+                except Exception as error:
+                    graph = self.plan.graph
+                    annotate(error, f"while keeping the value of {graph.describe(node)}")
+                    raise
                 self._release(node)
             elif discard is not None:
                 await discard(self.run_id, self.node_id(node))
@@ -323,10 +335,13 @@ class GraphRun(Run):
 
     def _task_done(self, task: asyncio.Future[Any]) -> None:
         node = self._running.pop(task)
-        if task.cancelled():
-            self._failed(node, asyncio.CancelledError())
-        elif (error := task.exception()) is not None:
+        try:
+            error = task.exception()
+        except asyncio.CancelledError as cancelled:  # the very one, with the notes on it
+            error = cancelled
+        if error is not None:
             self._failed(node, error)
+            error = None
         else:
             self._succeeded(node, task.result())
         self._wake_up()
@@ -339,7 +354,7 @@ class GraphRun(Run):
     def _job_done(self, bound: Bound, job: asyncio.Future[Any]) -> None:
         if not job.cancelled() and job.exception() is None:
             value = job.result()
-            if type(value) is TailCall or isinstance(value, LazyResult):
+            if type(value) is TailCall or not_a_value(value):
                 node = self._running.pop(job)
                 if self._failure is None:
                     self._spawn(node, self._continue(node, bound, value))
@@ -350,7 +365,7 @@ class GraphRun(Run):
         self._task_done(job)
 
     def _ended(self, node: int, value: Any, bound: Bound) -> None:
-        if type(value) is TailCall or isinstance(value, LazyResult):
+        if type(value) is TailCall or not_a_value(value):
             self._spawn(node, self._continue(node, bound, value))
         else:
             self._succeeded(node, value)
@@ -380,7 +395,10 @@ class GraphRun(Run):
         if self._failure is None:
             annotate(error, f"in {self.plan.graph.describe(node)}")
             self._failure = error
-        elif not isinstance(error, asyncio.CancelledError):
+        elif isinstance(error, asyncio.CancelledError):
+            for note in getattr(error, "__notes__", ()):
+                annotate(self._failure, note)
+        else:
             name = self.plan.graph.nodes[node].name
             annotate(self._failure, f"while it was being cancelled, {name!r} raised {error!r}")
 
@@ -436,10 +454,8 @@ class GraphRun(Run):
         error: BaseException | None = None
         try:
             if lazy.policies.constraints or lazy.injections or len(self.plan.graph) > 1:
-                bound, request = await prepare_node(self, node)
-                if self._state is not None:
-                    await self._save()  # an endless machine must not keep its inputs
-                value = await run_steps(self, node, lazy.task, bound, request)
+                # Not by way of a name: an endless machine must not keep its inputs.
+                value = await run_steps(self, node, lazy.task, *await self._prepared(node))
             else:
                 value = await run_steps(self, node, lazy.task, lazy.bound)
             if self._state is not None:
@@ -452,6 +468,12 @@ class GraphRun(Run):
         finally:
             self.node_ended(node, error)
             error = None
+
+    async def _prepared(self, node: int) -> tuple[Bound, Request | None]:
+        prepared = await prepare_node(self, node)
+        if self._state is not None:
+            await self._save()
+        return prepared
 
 
 def _wrapped(stop: StopIteration) -> RuntimeError:

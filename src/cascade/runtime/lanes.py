@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from heapq import heapify, heappop, heappush
 
-from cascade.runtime.ticket import WAITING, Request, Ticket
+from cascade.runtime.ticket import WAITING, Ticket
 
 
 class Capacity:
@@ -25,7 +25,6 @@ class Capacity:
         "line",
         "name",
         "peak",
-        "prepared",
         "used",
         "waiting",
     )
@@ -48,8 +47,6 @@ class Capacity:
         """Who stands here: (key, ticket, units), by key."""
         self.claimed = 0
         """Units claimed by those who stand here."""
-        self.prepared: dict[int, Request] = {}
-        """Requests for this resource alone that were made before, by their amount."""
         self.lanes: dict[Lane, None] = {}
         """The lanes whose tickets want some of it."""
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 async def run_node(run: GraphRun, node: int) -> Any:
     """Run a node whose inputs are there and whose condition holds; return its value."""
-    bound, request = await prepare_node(run, node)
-    return await run_steps(run, node, run.plan.graph.nodes[node].task, bound, request)
+    task = run.plan.graph.nodes[node].task
+    # Not by way of a name: an endless machine must not keep the arguments of its first step.
+    return await run_steps(run, node, task, *await prepare_node(run, node))
 
 
 async def prepare_node(run: GraphRun, node: int) -> tuple[Bound, Request | None]:

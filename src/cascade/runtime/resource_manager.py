@@ -81,6 +81,7 @@ class ResourceManager:
         "_holding",
         "_lanes",
         "_loop",
+        "_prepared",
         "_resources",
         "_waiting",
         "_warned",
@@ -89,6 +90,7 @@ class ResourceManager:
 
     def __init__(self, capacity: Mapping[str, float | None] | None = None) -> None:
         self._resources: dict[str, Capacity] = {}
+        self._prepared: dict[tuple[str, int], Request] = {}
         self._lanes: dict[frozenset[str], Lane] = {}
         self._aside: dict[Ticket, None] = {}
         self._arrivals = 0
@@ -159,8 +161,8 @@ class ResourceManager:
         elif len(amounts) == 1:
             # What most requests look like: one resource, a small whole number, asked for before.
             ((name, amount),) = amounts.items()
-            if type(amount) is int and type(name) is str and name in self._resources:
-                prepared = self._resources[name].prepared.get(amount)
+            if type(amount) is int and type(name) is str:
+                prepared = self._prepared.get((name, amount))
                 if prepared is not None:
                     return prepared
         pairs = []
@@ -178,7 +180,7 @@ class ResourceManager:
                 self._warn_unknown(resource.name)
         request = Request(tuple(pairs))
         if len(pairs) == 1 and pairs[0][0].known and type(amount) is int and amount <= _SMALL:
-            pairs[0][0].prepared[amount] = request
+            self._prepared[pairs[0][0].name, amount] = request
         return request
 
     def take(self, request: Request, owner: str) -> Ticket | None:
@@ -640,7 +642,7 @@ _SMALL = 64
 class _Hold:
     """The context manager of `ResourceManager.hold`."""
 
-    __slots__ = ("_amounts", "_manager", "_owner", "_ticket", "_timeout")
+    __slots__ = ("_amounts", "_entered", "_manager", "_owner", "_ticket", "_timeout")
 
     def __init__(
         self,
@@ -654,17 +656,24 @@ class _Hold:
         self._timeout = timeout
         self._owner = owner
         self._ticket: Ticket | None = None
+        self._entered = False
 
     async def __aenter__(self) -> Ticket:
-        if self._ticket is not None:
+        if self._entered:
             raise ResourceError("this hold is entered already; call hold() once for each block")
         timeout = None if self._timeout is None else check_duration("timeout", self._timeout)
         manager, owner = self._manager, self._owner or _current_owner()
         request = manager.prepare(self._amounts)
-        self._ticket = manager.take(request, owner)
-        if self._ticket is None:
-            self._ticket = await manager.wait(request, owner, timeout)
-        return self._ticket
+        self._entered = True
+        try:
+            ticket = manager.take(request, owner)
+            if ticket is None:
+                ticket = await manager.wait(request, owner, timeout)
+        except BaseException:
+            self._entered = False
+            raise
+        self._ticket = ticket
+        return ticket
 
     async def __aexit__(
         self,
@@ -673,6 +682,7 @@ class _Hold:
         traceback: TracebackType | None,
     ) -> None:
         ticket, self._ticket = self._ticket, None
+        self._entered = False
         if ticket is not None and ticket.state == HELD:
             ticket.release()
 

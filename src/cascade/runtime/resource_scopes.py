@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade.errors import InjectionError
 from cascade.runtime.events import ResourceSetUp, ResourceTornDown
+from cascade.runtime.notes import annotate
 from cascade.spec.resource import ResourceDefinition
 
 if TYPE_CHECKING:
@@ -105,8 +106,11 @@ class ResourceScope:
                     self._set_up(definition), name=f"set up {name}"
                 )
                 self._opening[name] = opening
-        if opening is not None:
-            await asyncio.shield(opening)
+        try:
+            if opening is not None:
+                await asyncio.shield(opening)
+        finally:
+            del opening  # what it raises must not be reachable from its own traceback
 
     async def _set_up(self, definition: ResourceDefinition) -> None:
         arguments = {parameter: self.values[needed] for parameter, needed in definition.needs}
@@ -126,9 +130,11 @@ class ResourceScope:
         for opening in self._opening.values():
             if not opening.cancelled():
                 opening.exception()  # its requester has raised it
+        self._opening.clear()
         errors: list[BaseException] = []
         # Those that were cut off while they were being set up come first: they are the latest.
         self._kept += self._starting.values()
+        self._starting.clear()
         while self._kept:
             keeper = self._kept.pop()
             error = await keeper.tear_down()
@@ -168,18 +174,20 @@ class _Keeper:
         if self._ready.done():
             return self._ready.result()
         task, self._task = self._task, None
-        task.result()
+        try:
+            task.result()
+        finally:
+            del task  # what is raised must not be reachable from its own traceback
         raise AssertionError("a keeper ends early only by raising")
 
     async def tear_down(self) -> BaseException | None:
-        if self._task is None:
+        task, self._task = self._task, None
+        if task is None:
             return None
         if not self._stop.done():
             self._stop.set_result(None)
-        await asyncio.wait([self._task])
-        if self._task.cancelled():
-            return None
-        return self._task.exception()
+        await asyncio.wait([task])
+        return None if task.cancelled() else task.exception()
 
     async def _keep(self, arguments: dict[str, Any]) -> None:
         name = self.definition.name
@@ -189,7 +197,7 @@ class _Keeper:
         except (StopIteration, StopAsyncIteration):
             raise RuntimeError(f"resource {name!r} ended without a yield") from None
         except BaseException as error:
-            error.add_note(f"while setting up resource {name!r}")
+            annotate(error, f"while setting up resource {name!r}")
             raise
         try:
             await self._stop
@@ -203,7 +211,7 @@ class _Keeper:
         except (StopIteration, StopAsyncIteration):
             return
         except BaseException as error:
-            error.add_note(f"while tearing down resource {name!r}")
+            annotate(error, f"while tearing down resource {name!r}")
             raise
         if self.definition.is_async:
             await generator.aclose()

@@ -19,6 +19,7 @@ from cascade.runtime.events import (
     TaskStepped,
     TaskUnblocked,
 )
+from cascade.runtime.notes import annotate
 from cascade.runtime.resource_scopes import ResourceScope
 from cascade.runtime.ticket import Request, Ticket
 
@@ -156,30 +157,42 @@ class Run:
 def _status(error: BaseException | None) -> Status:
     if error is None:
         return "succeeded"
-    return "cancelled" if isinstance(error, asyncio.CancelledError) else "failed"
-
-
-def annotate(error: BaseException, note: str) -> None:
-    """Add a note to an exception, once."""
-    if note not in getattr(error, "__notes__", ()):
-        error.add_note(note)
+    ended_early = (asyncio.CancelledError, GeneratorExit)
+    return "cancelled" if isinstance(error, ended_early) else "failed"
 
 
 async def to_the_end(coroutine: Any) -> Any:
     """Await a coroutine to its end, even when the awaiting task is cancelled meanwhile.
 
-    A cancellation that arrives is raised afterwards.
+    A cancellation that arrives is raised afterwards; what the coroutine has raised is noted on it.
     """
-    task = asyncio.ensure_future(coroutine)
+    return await _finished(asyncio.ensure_future(coroutine), pass_on=False)
+
+
+async def in_a_task(coroutine: Any) -> Any:
+    """Await a coroutine or task; a cancellation goes on to it, and is raised when it has ended.
+
+    Unlike with a plain ``await task``, a task that swallows the cancellation doesn't swallow it
+    for whoever awaits it.
+    """
+    return await _finished(asyncio.ensure_future(coroutine), pass_on=True)
+
+
+async def _finished(task: asyncio.Future[Any], pass_on: bool) -> Any:
     interrupted = None
     while not task.done():
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError as error:
             interrupted = error
+            if pass_on:
+                task.cancel()
     try:
-        if interrupted is not None and (task.cancelled() or task.exception() is None):
+        if interrupted is not None:
+            if not task.cancelled() and task.exception() is not None:
+                annotate(interrupted, f"meanwhile this was raised: {task.exception()!r}")
             raise interrupted
         return task.result()
     finally:
         interrupted = None
+        del task

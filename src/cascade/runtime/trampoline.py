@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from functools import partial
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+from cascade.runtime.notes import annotate
 from cascade.runtime.resource_scopes import check_injections
 from cascade.runtime.turns import turn_of
 from cascade.spec.lazy import LazyResult
@@ -64,18 +66,16 @@ async def run_steps(
                 result = task.fn(*values) if keywords is None else task.fn(*values, **keywords)
             else:
                 call = partial(task.fn, *values, **(keywords or {}))
-                result = await _outcome(run.engine.executor.execute(call, mode))
+                result = await _outcome(run.engine.executor.execute(call, mode), task.name)
         finally:
             if ticket is not None:
                 ticket.release()
         if type(result) is not TailCall:
-            if isinstance(result, LazyResult):
-                raise TypeError(
-                    f"task {task.name!r} returned the lazy result {result!r}, which nobody would "
-                    "run: return its value, or a TailCall"
-                )
+            if not_a_value(result):
+                check_value(task, result)
             return result
         steps += 1
+        del values, keywords  # the next step must not keep what only this one needed
         task, bound = next_step(task, bound, result)
         if result.to is not None:
             bound = await inject(run, bound)
@@ -95,18 +95,41 @@ async def run_steps(
             left = turn.quota
 
 
-async def _outcome(job: Awaitable[Any]) -> Any:
+def not_a_value(result: object) -> bool:
+    """Whether a task returned what is no result: something that nobody would run."""
+    return isinstance(result, (LazyResult, CoroutineType))
+
+
+def check_value(task: Task[Any], result: object) -> None:
+    """Refuse what nobody would run.
+
+    Raises:
+        TypeError: naming the task, and what to return instead.
+    """
+    if isinstance(result, LazyResult):
+        raise TypeError(
+            f"task {task.name!r} returned the lazy result {result!r}, which nobody would "
+            "run: return its value, or a TailCall"
+        )
+    if isinstance(result, CoroutineType):
+        result.close()
+        raise TypeError(
+            f"task {task.name!r} returned the coroutine {result.__qualname__!r}, which nobody "
+            "would await: make the task an async def and return the awaited value"
+        )
+
+
+async def _outcome(job: Awaitable[Any], name: str) -> Any:
     """Wait for a call in a thread, also when cancelled: one that has begun can't be stopped.
 
-    What it raises counts more than the cancellation, and isn't lost to it.
+    A cancellation is raised then, and what the call has raised is noted on it.
     """
     future = asyncio.ensure_future(job)
     try:
         return await future
-    except asyncio.CancelledError:
-        if future.cancelled() or not future.done():
-            raise
-        future.result()
+    except asyncio.CancelledError as cancelled:
+        if future.done() and not future.cancelled() and future.exception() is not None:
+            annotate(cancelled, f"{name!r} raised meanwhile: {future.exception()!r}")
         raise
     finally:
         del future

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from cascade.spec.amounts import check_amount
-from cascade.spec.checks import check_name
+from cascade.spec.checks import check_name, shown
 from cascade.spec.policies import NO_POLICIES, Policies
+from cascade.spec.template import find_leaf
 
 if TYPE_CHECKING:
     from cascade.spec.binding import Bound
@@ -109,7 +110,24 @@ class LazyResult(Generic[T_co]):
 
         Args:
             condition: a lazy result, or a value known already.
+
+        Raises:
+            TypeError: it is a task that wasn't called, or a container with lazy results in it,
+                which would always be true.
         """
+        from cascade.spec.task import Task
+
+        if not isinstance(condition, LazyResult):
+            if isinstance(condition, Task):
+                raise TypeError(
+                    f"condition must be a call of a task, got {condition!r} itself: call it first"
+                )
+            found = find_leaf(condition, LazyResult)
+            if found is not None:
+                raise TypeError(
+                    f"condition must be one lazy result, got {shown(condition)}, which holds "
+                    f"{found!r} and would always be true: compute the condition in a task"
+                )
         return self._with(conditions=(*self.policies.conditions, condition))
 
     def after(self, *others: LazyResult[Any]) -> LazyResult[T_co]:

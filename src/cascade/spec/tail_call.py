@@ -30,6 +30,9 @@ class TailCall:
 
     __slots__ = ("args", "kwargs", "to")
 
+    def __init_subclass__(cls) -> None:
+        raise TypeError(f"TailCall can't be subclassed, as {cls.__qualname__!r} tries to")
+
     def __init__(self, /, *args: Any, to: Task[Any] | None = None, **kwargs: Any) -> None:
         self.args = args
         self.kwargs = kwargs

@@ -124,6 +124,8 @@ def task(
         raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
 
     def declare(function: Callable[..., Any]) -> Task[Any]:
+        if isinstance(function, staticmethod):
+            function = function.__func__
         if isinstance(function, Task):
             raise TypeError(f"{function!r} is a task already")
         if not callable(function):

@@ -1,0 +1,5 @@
+"""Experiments: whole worlds, with a command each."""
+
+from observatory.extras import require
+
+require("observatory.experiments", "numpy", "typer")

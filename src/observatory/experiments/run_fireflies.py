@@ -22,8 +22,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import typer
+
 from cascade import testing
-from cascade.errors import MissingExtraError
 from cascade.ports import Connector
 from cascade.spec.checks import check_finite, check_whole, shown
 from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig
@@ -31,11 +32,6 @@ from observatory.experiments.fireflies import Fireflies, Moment
 from observatory.experiments.recorder import Summary
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.topology import moore_neighbors
-
-try:
-    import typer
-except ModuleNotFoundError as error:
-    raise MissingExtraError("the command fireflies", "typer", "observatory") from error
 
 __all__ = [
     "GRID_SIDE",

@@ -91,6 +91,11 @@ class Job(asyncio.Future[Any]):
             self.stage = RUNNING
             return True
 
+    def take_call(self) -> Callable[[], Any] | None:
+        """Return the call and let go of it."""
+        call, self.call = self.call, None
+        return call
+
     def cancel(self, msg: Any = None) -> bool:
         """Withdraw the call if it hasn't begun; otherwise return False."""
         with self.lock:
@@ -147,9 +152,8 @@ class ThreadPool:
             if job is None:
                 return
             if job.begin():
-                call, job.call = job.call, None
-                job.outcomes.send(job, *_outcome(job.context, call))
-                del call
+                # Not by way of a name: the arguments are let go before the outcome is known.
+                job.outcomes.send(job, *_outcome(job.context, job.take_call()))
             del job
 
     def close(self) -> list[threading.Thread]:
