@@ -1,5 +1,0 @@
-"""Experiments: whole worlds, with a command each."""
-
-from observatory.extras import require
-
-require("observatory.experiments", "numpy", "typer")

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 from cascade.spec.checks import check_finite, check_whole
 from observatory.agents.kuramoto import REFRACTORY_SHARE, TOLERANCE
+from observatory.extras import require
 from observatory.networking.topology import most_square, square_counts_near
+
+# Here, and not for the whole package: a program that is started from it with `python -m` must be
+# able to take Ctrl-C before anything else is imported.
+require("observatory.experiments", "numpy", "typer")
 
 GRID_SIDE = 30
 """Agents in a row of the default torus."""

@@ -22,8 +22,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import typer
-
 from cascade import testing
 from cascade.ports import Connector
 from cascade.spec.checks import check_finite, check_whole, shown
@@ -32,6 +30,9 @@ from observatory.experiments.fireflies import Fireflies, Moment
 from observatory.experiments.recorder import Summary
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.topology import moore_neighbors
+
+# isort: split
+import typer  # after the settings, which say what is missing
 
 __all__ = [
     "GRID_SIDE",
