@@ -139,7 +139,7 @@ def inline(quick: bool) -> Iterable[Row]:
                 len(graph),
                 lambda graph=graph, width=width: run_sorted(graph, width),  # type: ignore[misc]
                 runner_of(target),
-                budget=1.0,
+                budget=2.0,
                 rounds=rounds,
             )
         )

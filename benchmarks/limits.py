@@ -73,7 +73,7 @@ def _uncontended(count: int) -> Row:
             ticket = await manager.acquire(amounts)
             ticket.release()
 
-    return measure(Work("acquire and release, nobody else", count, semaphore, manager, 12.0, 7))
+    return measure(Work("acquire and release, nobody else", count, semaphore, manager, 8.0, 7))
 
 
 ENGINES = 1_000
@@ -121,7 +121,7 @@ def engines(quick: bool) -> Iterable[Row]:
             ENGINES * STEPS,
             step_with_semaphore,
             step_with_engines,
-            2.0,
+            4.0,
             7 if quick else 15,
         )
     )

@@ -76,7 +76,7 @@ def steps(quick: bool) -> Iterable[Row]:
         ("async step", lambda: bounce_async(count), add_async_task, False, 6.0),
         ("inline step", lambda: bounce(count), add_inline_task, False, 6.0),
         ("async step, limited", lambda: bounce_async(count), add_async_task, True, 10.0),
-        ("inline step, limited", lambda: bounce(count), add_inline_task, True, 10.0),
+        ("inline step, limited", lambda: bounce(count), add_inline_task, True, 14.0),
     )
     for name, floor, task, limited, budget in works:
         yield measure(

@@ -6,72 +6,14 @@ import asyncio
 import gc
 import math
 import weakref
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
 
 import pytest
+from tests.runtime.queueing import cancel, done, line_up, release, turn, used, with_manager
 
 from cascade.errors import (
     AcquireTimeoutError,
 )
 from cascade.runtime.resource_manager import ResourceManager
-from cascade.runtime.ticket import Ticket
-from cascade.testing import run_virtual
-
-T = TypeVar("T")
-Capacities = Mapping[str, float | None]
-
-
-def with_manager(
-    capacity: Capacities, main: Callable[[ResourceManager], Coroutine[Any, Any, T]]
-) -> T:
-    """Run `main` on virtual time with a manager, which must be left without a trace."""
-    manager = ResourceManager(capacity)
-    result: T = run_virtual(main(manager))
-    check_idle(manager)
-    return result
-
-
-def check_idle(manager: ResourceManager) -> None:
-    statistics = manager.statistics()
-    assert (statistics.holding, statistics.waiting) == (0, 0)
-    assert not manager._lanes
-    assert not manager._aside
-    for resource in manager._resources.values():
-        assert (resource.used, resource.claimed, resource.waiting) == (0, 0, 0)
-        assert (resource.line, resource.lanes) == ([], {})
-
-
-async def turn() -> None:
-    """Let everything that is ready now run once."""
-    await asyncio.sleep(0)
-
-
-async def line_up(
-    manager: ResourceManager, *requests: Mapping[str, float], timeout: float | None = None
-) -> list[asyncio.Task[Ticket]]:
-    tasks = [asyncio.create_task(manager.acquire(r, timeout=timeout)) for r in requests]
-    await turn()
-    return tasks
-
-
-async def release(*tasks: asyncio.Task[Ticket]) -> None:
-    for task in tasks:
-        (await task).release()
-
-
-async def cancel(*tasks: asyncio.Task[Ticket]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-
-
-def done(tasks: list[asyncio.Task[Ticket]]) -> list[bool]:
-    return [task.done() for task in tasks]
-
-
-def used(manager: ResourceManager, name: str = "a") -> float:
-    return manager.statistics().resources[name].used
 
 
 class TestLeaving:
