@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Coroutine, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 
 from cascade.errors import NestedRunError
 from cascade.runtime.engine import Engine
@@ -17,8 +17,30 @@ if TYPE_CHECKING:
     from cascade.ports import Connector, Executor, Solver
     from cascade.runtime.bus import MessageBus
     from cascade.runtime.resource_manager import ResourceManager
+    from cascade.spec.lazy import LazyResult
 
 
+T = TypeVar("T")
+
+
+class RunOptions(TypedDict, total=False):
+    """The keyword arguments of `run` and `arun`, which has what each of them means."""
+
+    params: Mapping[str, Any] | None
+    system_resources: Mapping[str, float | None] | None
+    resource_manager: ResourceManager | None
+    executor: Executor | None
+    timeout: float | None
+    bus: MessageBus | None
+    connector: Connector | None
+    solver: Solver | None
+    use_vm: bool
+
+
+@overload
+async def arun(target: LazyResult[T], **options: Unpack[RunOptions]) -> T: ...
+@overload
+async def arun(target: Any, **options: Unpack[RunOptions]) -> Any: ...
 async def arun(
     target: Any,
     *,
@@ -65,6 +87,10 @@ async def arun(
         return await engine.run(target, params=params, use_vm=use_vm)
 
 
+@overload
+def run(target: LazyResult[T], **options: Unpack[RunOptions]) -> T: ...
+@overload
+def run(target: Any, **options: Unpack[RunOptions]) -> Any: ...
 def run(
     target: Any,
     *,

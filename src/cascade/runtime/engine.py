@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import Token
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from cascade.adapters.executors.local import LocalExecutor
 from cascade.adapters.solvers.native import NativeSolver
@@ -24,6 +24,9 @@ from cascade.spec.resource import ResourceDefinition
 if TYPE_CHECKING:
     from cascade.graph.model import Graph
     from cascade.ports import CacheBackend, Connector, Executor, Solver, StateBackend
+    from cascade.spec.lazy import LazyResult
+
+T = TypeVar("T")
 
 _SOLVER = NativeSolver()
 _NO_DEFINITIONS: Mapping[str, ResourceDefinition] = {}
@@ -160,6 +163,14 @@ class Engine:
             )
         self.definitions = {**self.definitions, resource_definition.name: resource_definition}
 
+    @overload
+    async def run(
+        self, target: LazyResult[T], params: Mapping[str, Any] | None = None, use_vm: bool = False
+    ) -> T: ...
+    @overload
+    async def run(
+        self, target: Any, params: Mapping[str, Any] | None = None, use_vm: bool = False
+    ) -> Any: ...
     async def run(
         self, target: Any, params: Mapping[str, Any] | None = None, use_vm: bool = False
     ) -> Any:

@@ -12,6 +12,7 @@ from cascade.spec.checks import check_name
 from cascade.spec.lazy import LazyResult
 from cascade.spec.policies import NO_POLICIES
 from cascade.spec.resource import Inject
+from cascade.spec.tail_call import TailCall
 from cascade.spec.template import ATOMS, find_leaf, freeze, is_container
 
 T = TypeVar("T")
@@ -89,11 +90,11 @@ def _look(value: Any, dependencies: dict[int, LazyResult[Any]], injections: dict
 
 
 @overload
-def task(fn: Callable[..., Coroutine[Any, Any, T]], /) -> Task[T]: ...
+def task(fn: Callable[..., Coroutine[Any, Any, T | TailCall]], /) -> Task[T]: ...
 @overload
-def task(fn: Callable[..., Awaitable[T]], /) -> Task[T]: ...
+def task(fn: Callable[..., Awaitable[T | TailCall]], /) -> Task[T]: ...
 @overload
-def task(fn: Callable[..., T], /) -> Task[T]: ...
+def task(fn: Callable[..., T | TailCall], /) -> Task[T]: ...
 @overload
 def task(
     *, name: str | None = None, mode: Literal["thread", "inline"] | None = None

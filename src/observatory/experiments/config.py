@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cascade.spec.checks import check_finite, check_whole
+from cascade.spec.checks import check_finite, check_whole, shown
 from observatory.agents.kuramoto import REFRACTORY_SHARE, TOLERANCE
 from observatory.extras import require
 from observatory.networking.topology import most_square, square_counts_near
@@ -17,6 +17,8 @@ GRID_SIDE = 30
 """Agents in a row of the default torus."""
 NUM_AGENTS = GRID_SIDE**2
 """Agents by default."""
+MOST_AGENTS = 10_000_000
+"""Agents at most: more would fit into no memory."""
 PERIOD = 5.0
 """Seconds from flash to flash by default."""
 
@@ -48,6 +50,10 @@ class FirefliesConfig:
 
     def __post_init__(self) -> None:
         check_whole("num_agents", self.num_agents, 1)
+        if self.num_agents > MOST_AGENTS:
+            raise ValueError(
+                f"num_agents must be at most {MOST_AGENTS}, got {shown(self.num_agents)}"
+            )
         if check_finite("period", self.period) <= 0:
             raise ValueError(f"period must be above 0 seconds, got {self.period!r}")
         if check_finite("nudge", self.nudge) < 0:

@@ -49,6 +49,7 @@ class DirectChannel:
         "_later_receivers",
         "_overflow",
         "_receiver",
+        "_returned",
         "_senders",
         "dropped",
         "owner_id",
@@ -72,6 +73,7 @@ class DirectChannel:
         self._receiver: _Future | None = None
         self._later_receivers: OrderedDict[_Future, None] | None = None
         self._inbox: deque[Any] | None = None
+        self._returned = 0  # how many at the front of the inbox came back from cancelled receivers
         self._senders: OrderedDict[_Future, Any] | None = None
 
     def __repr__(self) -> str:
@@ -119,7 +121,7 @@ class DirectChannel:
                     f"the channel of {self.owner_id!r} is full: {len(inbox)} messages wait there"
                 )
             while len(inbox) >= self._capacity:
-                inbox.popleft()
+                self._pop(inbox)
                 self.dropped += 1
         inbox.append(message)
 
@@ -173,6 +175,7 @@ class DirectChannel:
             return []
         messages = list(self._inbox)
         self._inbox.clear()
+        self._returned = 0
         self._admit_senders()
         return messages
 
@@ -226,11 +229,18 @@ class DirectChannel:
             return
         if self._inbox is None:
             self._inbox = deque()
-        self._inbox.appendleft(message)
+        # Behind what has come back already: receivers are woken in the order of their messages.
+        self._inbox.insert(self._returned, message)
+        self._returned += 1
+
+    def _pop(self, inbox: deque[Any]) -> Any:
+        if self._returned:
+            self._returned -= 1
+        return inbox.popleft()
 
     def _take(self) -> Any:
         assert self._inbox
-        message = self._inbox.popleft()
+        message = self._pop(self._inbox)
         if self._senders:
             self._admit_senders()
         return message

@@ -77,6 +77,7 @@ def test_what_is_just_allowed() -> None:
         ("num_agents", 4.0, TypeError),
         ("num_agents", True, TypeError),
         ("num_agents", None, TypeError),
+        ("num_agents", 10**29, ValueError),
         ("period", 0.0, ValueError),
         ("period", -1.0, ValueError),
         ("period", NAN, ValueError),

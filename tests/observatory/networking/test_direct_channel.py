@@ -501,3 +501,20 @@ def test_bad_times_are_refused_even_if_a_message_is_there(
     with pytest.raises(error, match="when must be a number of seconds"):
         channel.recv_until(wrong).send(None)
     assert channel.drain() == ["message"]
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2])
+def test_what_several_cancelled_receivers_give_back_keeps_its_order(taken: int) -> None:
+    async def scenario() -> list[int]:
+        channel = DirectChannel(owner_id="a")
+        receivers = [asyncio.create_task(channel.recv()) for _ in range(3)]
+        await asyncio.sleep(0)
+        for number in range(5):
+            channel.send_nowait(number)
+        for receiver in receivers:
+            receiver.cancel()
+        await asyncio.wait(receivers)
+        found = [await channel.recv() for _ in range(taken)]
+        return found + channel.drain()
+
+    assert run_virtual(scenario()) == [0, 1, 2, 3, 4]
