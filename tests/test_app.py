@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -211,3 +213,35 @@ def test_runs_from_several_threads_do_not_meet() -> None:
     assert {number: values[0] for number, values in results.items()} == {
         number: number + 1 for number in range(8)
     }
+
+
+@pytest.mark.parametrize("runner", ["asyncio.run(main())", "main_in_a_plain_loop()"])
+def test_ctrl_c_ends_a_run_inside_a_running_loop(runner: str) -> None:
+    code = f"""
+import asyncio, os, signal, threading
+import cascade as cs
+
+@cs.task
+async def endless():
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        print("torn down", flush=True)
+
+async def main():
+    cs.run(endless())
+
+def main_in_a_plain_loop():
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+
+try:
+    {runner}
+except KeyboardInterrupt:
+    print("interrupted")
+print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+    command = [sys.executable, "-c", code]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert answer.stdout.split("\n") == ["torn down", "interrupted", "True", ""], answer.stderr

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import signal
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 
 from cascade.errors import NestedRunError
@@ -141,12 +144,36 @@ def run(
     return _run_in_thread(coroutine)
 
 
+@contextmanager
+def _on_interrupt(do: Callable[[], None]) -> Iterator[None]:
+    """Call `do` at Ctrl-C, before whatever else happens then.
+
+    Under `asyncio.run` that is only a request to the running task, which is waiting here and
+    wouldn't hear of it.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        do()
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _run_in_thread(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine on a loop of its own in another thread, and wait for it here."""
     outcome: list[Any] = []
     failure: list[BaseException] = []
     loop: list[asyncio.AbstractEventLoop] = []
     main: list[asyncio.Task[Any]] = []
+    ended = threading.Event()
 
     async def recorded() -> Any:
         loop.append(asyncio.get_running_loop())
@@ -160,17 +187,25 @@ def _run_in_thread(coroutine: Coroutine[Any, Any, Any]) -> Any:
             outcome.append(asyncio.run(recorded()))
         except BaseException as error:
             failure.append(error)
+        finally:
+            ended.set()
+
+    def cancel() -> None:
+        if main and not loop[0].is_closed():
+            loop[0].call_soon_threadsafe(main[0].cancel)
 
     context = contextvars.copy_context()
     thread = threading.Thread(target=context.run, args=(work,), name="cascade-run")
-    thread.start()
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        if main:
-            loop[0].call_soon_threadsafe(main[0].cancel)
-        thread.join()
-        raise
+    with _on_interrupt(cancel):
+        thread.start()
+        try:
+            # Not join(): one that is interrupted takes the thread for ended from then on.
+            ended.wait()
+        except KeyboardInterrupt:
+            ended.wait()
+            raise
+        finally:
+            thread.join()
     if failure:
         raise failure.pop()
     return outcome[0]
