@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import inspect
 import json
 import math
@@ -390,11 +389,6 @@ def test_the_program_does_what_the_command_does(fireflies: Command) -> None:
     theirs, ours = json.loads(ended.stdout.splitlines()[-1]), fireflies(*arguments).summary
     del theirs["elapsed"], ours["elapsed"]
     assert theirs == ours
-
-
-def test_the_console_command_is_main() -> None:
-    (script,) = importlib.metadata.entry_points(group="console_scripts", name="fireflies")
-    assert script.load() is run_fireflies.main
 
 
 def test_the_program_refuses_with_exit_code_2_and_without_a_traceback() -> None:
