@@ -100,7 +100,7 @@ def agents(quick: bool) -> Iterable[Row]:
             AGENTS,
             lambda: bare(_nothing),
             lambda: with_engines(_nothing),
-            4.0,
+            6.0,
             5 if quick else 9,
         )
     )
