@@ -230,3 +230,23 @@ def test_a_deep_comb_of_plain_containers_beside_leaves_is_linear() -> None:
     deep = nested(leaf, lambda value: [value, [1, 2]])
     rebuilt = freeze(deep, KINDS).fill(["bottom"])
     assert depth_and_innermost(rebuilt) == (DEPTH, "bottom")
+
+
+def test_a_container_that_stands_in_several_places_still_does() -> None:
+    shared = [Leaf()]
+    template = freeze({"one": shared, "other": (shared, shared)}, (Leaf,))
+    filled = template.fill(["value"])
+    assert filled == {"one": ["value"], "other": (["value"], ["value"])}
+    assert filled["one"] is filled["other"][0] is filled["other"][1]
+    assert template.fill(["again"])["one"] is not filled["one"]
+
+
+def test_containers_shared_at_each_of_many_levels_cost_no_more_than_the_levels() -> None:
+    nested: list[Any] = [Leaf()]
+    for _ in range(200):
+        nested = [nested, nested]
+    filled = freeze(nested, (Leaf,)).fill(["value"])
+    for _ in range(200):
+        assert filled[0] is filled[1]
+        filled = filled[0]
+    assert filled == ["value"]

@@ -88,7 +88,8 @@ class Template:
     """A frozen container whose leaves are filled in when it is needed.
 
     The program is in postfix order: (None, value) pushes a plain value, (_LEAF, n) pushes the
-    n-th leaf, (build, n) takes n values off and pushes what `build` makes of them.
+    n-th leaf, (build, n) takes n values off and pushes what `build` makes of them, (_AGAIN, n)
+    pushes what the n-th build has made: a container that stood in several places still does.
     """
 
     __slots__ = ("leaves", "program")
@@ -101,17 +102,20 @@ class Template:
     def fill(self, values: Sequence[Any]) -> Any:
         """Build the container anew, with `values[n]` in the place of `leaves[n]`."""
         stack: list[Any] = []
+        built: list[Any] = []
         for operation, operand in self.program:
             if operation is None:
                 stack.append(operand)
             elif operation is _LEAF:
                 stack.append(values[operand])
-            elif operand:
-                items = stack[-operand:]
-                del stack[-operand:]
-                stack.append(operation(items))
+            elif operation is _AGAIN:
+                stack.append(built[operand])
             else:
-                stack.append(operation([]))
+                items = stack[len(stack) - operand :]
+                del stack[len(stack) - operand :]
+                made = operation(items)
+                built.append(made)
+                stack.append(made)
         return stack[0]
 
 
@@ -119,7 +123,12 @@ def _leaf_marker(items: list[Any]) -> Any:
     raise AssertionError("a marker, never called")  # pragma: no cover
 
 
+def _again_marker(items: list[Any]) -> Any:
+    raise AssertionError("a marker, never called")  # pragma: no cover
+
+
 _LEAF = _leaf_marker
+_AGAIN = _again_marker
 
 
 def freeze(container: Any, kinds: tuple[type, ...]) -> Template:
@@ -134,6 +143,7 @@ def freeze(container: Any, kinds: tuple[type, ...]) -> Template:
     leaves: dict[int, int] = {}
     found: list[Any] = []
     open_containers: set[int] = set()
+    built: dict[int, int] = {}
     holders = _holders(container, kinds)
     # Entries: (False, value) is still to be looked at, (True, (value, build, count)) is complete.
     stack: list[tuple[bool, Any]] = [(False, container)]
@@ -142,12 +152,15 @@ def freeze(container: Any, kinds: tuple[type, ...]) -> Template:
         if complete:
             value, build, count = entry
             open_containers.discard(id(value))
+            built[id(value)] = len(built)
             program.append((build, count))
         elif isinstance(entry, kinds):
             number = leaves.setdefault(id(entry), len(found))
             if number == len(found):
                 found.append(entry)
             program.append((_LEAF, number))
+        elif id(entry) in built:
+            program.append((_AGAIN, built[id(entry)]))
         elif id(entry) in holders:
             if id(entry) in open_containers:
                 raise ValueError("a container that holds lazy results must not hold itself")
