@@ -176,17 +176,20 @@ def test_a_bus_needs_all_that_a_run_looks_at() -> None:
         cs.Engine(bus=half)
 
 
-def test_a_run_whose_loop_is_closed_under_it_has_ended() -> None:
+@pytest.mark.parametrize("use_vm", [True, False])
+def test_a_run_whose_loop_is_closed_under_it_has_ended(use_vm: bool) -> None:
     engine = cs.Engine()
     recorder = EventRecorder(engine.bus)
     loop = virtual_loop()
     loop.set_exception_handler(lambda _loop, _context: None)  # it tells of the destroyed task
-    task = loop.create_task(engine.run(wait(100), use_vm=True))
+    task = loop.create_task(engine.run(wait(1, wait(100)), use_vm=use_vm))
     loop.run_until_complete(asyncio.sleep(1))
     loop.close()
     del task
     gc.collect()
-    assert recorder.of(RunFinished)[0].status == "cancelled"
+    assert [event.status for event in recorder.of(RunFinished)] == ["cancelled"]
+    assert [event.status for event in recorder.of(TaskFinished)] == ["cancelled"]
+    assert [event.reason for event in recorder.of(TaskSkipped)] == ["Cancelled"]
     assert "0 runs" in repr(engine)
 
 

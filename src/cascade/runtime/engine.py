@@ -223,6 +223,7 @@ class Engine:
         except GeneratorExit as closed:
             # The loop was closed under the run: nothing can be awaited any more.
             self._active -= 1
+            run.rest_skipped()
             run.finished(began, closed)
             closing = True
             raise

@@ -226,6 +226,10 @@ class GraphRun(Run):
         interrupted = None
         try:
             await self._keep_going()
+        except GeneratorExit:  # the loop was closed: nothing can be waited for any more
+            for node in self._running.values():
+                self.node_ended(node, asyncio.CancelledError())
+            raise
         except BaseException as error:
             interrupted = error
         if interrupted is not None or self._failure is not None:
