@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
 import cascade as cs
 from cascade.connectors.local import LocalBroker, LocalBusConnector
@@ -21,9 +21,12 @@ from observatory.experiments.recorder import Recorder, Summary
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.direct_channel import DirectChannel
 from observatory.networking.topology import moore_neighbors
+from observatory.ticks import Ticks
 
 SAMPLES_PER_PERIOD = 10
 """How often the slots in use are sampled."""
+RECENT_FLASHES = 10_000
+"""Of how many flashes at most the lateness at a moment speaks."""
 SLOT = "cpu_slot"
 """The resource that a limit is on."""
 
@@ -44,6 +47,13 @@ class Moment:
     """Slots in use; None without a limit."""
     waiting: int | None
     """Agents that wait for a slot; None without a limit."""
+    lateness_p99: float | None
+    """Flash sent minus flash due, in seconds: what 99 % of the latest flashes don't exceed; of as
+    many flashes as there are agents, but 10,000 at most. None while there were no flashes."""
+
+
+View = Callable[["Fireflies"], Coroutine[Any, Any, None]]
+"""Shows an experiment that is under way; when it returns, the experiment ends."""
 
 
 class Fireflies:
@@ -55,6 +65,7 @@ class Fireflies:
         connector: where flashes are told; by default a broker of the experiment's own.
         watch: is called with a `Moment` every `watch_interval` seconds of the loop's clock.
         watch_interval: seconds between two such calls.
+        view: runs beside the agents; when it returns, the experiment ends in order.
         keep_flashes: keep every flash in `recorder.flashes`.
     """
 
@@ -66,6 +77,7 @@ class Fireflies:
         connector: Connector | None = None,
         watch: Callable[[Moment], None] | None = None,
         watch_interval: float = 1.0,
+        view: View | None = None,
         keep_flashes: bool = False,
     ) -> None:
         self.config = config
@@ -82,6 +94,7 @@ class Fireflies:
         self._log = log
         self._watch = watch
         self._watch_interval = watch_interval
+        self._view = view
         self._keep_flashes = keep_flashes
         self._channels = [DirectChannel(owner_id=agent) for agent in range(config.num_agents)]
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -122,20 +135,23 @@ class Fireflies:
                 end = loop.create_task(wait_until(start + config.duration), name="end")
                 others = [loop.create_task(self._sample(self.recorder), name="sampler")]
                 if self._watch is not None:
-                    others.append(loop.create_task(self._show(self.recorder), name="watcher"))
+                    others.append(loop.create_task(self._show(), name="watcher"))
+                if self._view is not None:
+                    others.append(loop.create_task(self._view(self), name="view"))
                 if self._log is not None:
                     others.append(loop.create_task(self._log.run(), name="log"))
                 others += [
                     loop.create_task(self._live(agent, phases[agent], due[agent], self.recorder))
                     for agent in range(config.num_agents)
                 ]
-                await _until_first(end, others)
+                whole = await _until_first(end, others)
         except BaseException:
-            self._now = min(loop.time(), start + config.duration)
+            whole = False
             raise
-        else:
-            self._now = start + config.duration
         finally:
+            # A timer may go off a little early, and a whole run is to be as long as it was to be.
+            over = start + config.duration
+            self._now = over if whole else min(loop.time(), over)
             self._ended = monotonic()
             self._loop = None
 
@@ -163,57 +179,57 @@ class Fireflies:
     async def _sample(self, recorder: Recorder) -> None:
         """Sample the slots in use, and R at the end of every period."""
         config = self.config
-        ticks = periods = 0
+        ticks = Ticks(self._start, config.period, SAMPLES_PER_PERIOD)
+        periods = 0
         while True:
-            ticks, now = await self._next_tick(ticks, config.period, SAMPLES_PER_PERIOD)
+            now = await ticks.next()
             if config.limit is not None:
                 slots = self.manager.statistics().resources[SLOT]
                 self._used_samples.append(slots.used)
                 if self._log is not None:
                     self._log.record_nowait("slots.used", slots.used)
                     self._log.record_nowait("slots.waiting", slots.waiting)
-            if ticks // SAMPLES_PER_PERIOD > periods:
-                periods = ticks // SAMPLES_PER_PERIOD
+            if ticks.count // SAMPLES_PER_PERIOD > periods:
+                periods = ticks.count // SAMPLES_PER_PERIOD
                 order = recorder.order_parameter(now)
                 recorder.order_parameters.append(order)
                 if self._log is not None:
                     self._log.record_nowait("order_parameter", order)
 
-    async def _show(self, recorder: Recorder) -> None:
+    async def _show(self) -> None:
         assert self._watch is not None
-        config = self.config
-        seen = config.decay_duty_cycle * config.period
-        ticks = 0
+        ticks = Ticks(self._start, self._watch_interval)
         while True:
-            ticks, now = await self._next_tick(ticks, self._watch_interval)
-            active = waiting = None
-            if config.limit is not None:
-                slots = self.manager.statistics().resources[SLOT]
-                active, waiting = int(slots.used), slots.waiting
-            self._watch(
-                Moment(
-                    time=now - self._start,
-                    order_parameter=recorder.order_parameter(now),
-                    alight=recorder.alight(now, seen),
-                    flashes=recorder.count,
-                    active=active,
-                    waiting=waiting,
-                )
-            )
+            self._watch(self.moment(await ticks.next()))
 
-    async def _next_tick(self, last: int, interval: float, parts: int = 1) -> tuple[int, float]:
-        """Wait for the end of the next part of an interval; return its number and its time.
+    def moment(self, now: float) -> Moment:
+        """Return what can be seen at a time.
 
-        Ends that the loop was kept from are left out, and others get to run in any case.
+        Args:
+            now: the time, in seconds on the loop's clock: the present or the recent past.
+
+        Raises:
+            RuntimeError: the experiment hasn't begun.
         """
-        loop = asyncio.get_running_loop()
-        passed = math.floor((loop.time() - self._start) / interval * parts)
-        tick = max(last, passed) + 1
-        when = self._start + tick * interval / parts
-        if when <= loop.time():
-            await asyncio.sleep(0)
-        await wait_until(when)
-        return tick, when
+        recorder, config = self._begun(), self.config
+        active = waiting = None
+        if config.limit is not None:
+            slots = self.manager.statistics().resources[SLOT]
+            active, waiting = int(slots.used), slots.waiting
+        return Moment(
+            time=now - self._start,
+            order_parameter=recorder.order_parameter(now),
+            alight=recorder.alight(now, config.decay_duty_cycle * config.period),
+            flashes=recorder.count,
+            active=active,
+            waiting=waiting,
+            lateness_p99=recorder.recent_lateness(min(config.num_agents, RECENT_FLASHES)),
+        )
+
+    def _begun(self) -> Recorder:
+        if self.recorder is None:
+            raise RuntimeError("the experiment hasn't begun: nothing is recorded yet")
+        return self.recorder
 
     def summary(self) -> Summary:
         """Return what came out so far.
@@ -221,9 +237,7 @@ class Fireflies:
         Raises:
             RuntimeError: the experiment hasn't begun.
         """
-        recorder, config = self.recorder, self.config
-        if recorder is None:
-            raise RuntimeError("there is no summary before the experiment has begun")
+        recorder, config = self._begun(), self.config
         now, ended = self._now, self._ended
         if self._loop is not None:  # it is under way
             now = min(self._loop.time(), self._start + config.duration)
@@ -266,17 +280,23 @@ class Fireflies:
         )
 
 
-async def _until_first(end: asyncio.Task[None], others: list[asyncio.Task[None]]) -> None:
-    """Wait for `end`, or for the first of the others to fail; then stop them all and wait."""
+async def _until_first(end: asyncio.Task[None], others: list[asyncio.Task[None]]) -> bool:
+    """Wait for `end`, or for the first of the others to end; then stop them all and wait.
+
+    Returns:
+        Whether `end` has come.
+    """
     try:
         await asyncio.wait([end, *others], return_when=asyncio.FIRST_COMPLETED)
     finally:
+        ended = end.done()
         for task in (end, *others):
             task.cancel()
         outcomes = await asyncio.gather(*others, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
             raise outcome
+    return ended
 
 
 @contextmanager

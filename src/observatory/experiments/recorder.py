@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from array import array
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -77,14 +78,14 @@ class Recorder:
 
     def __init__(
         self,
-        due: list[float],
+        due: Sequence[float],
         period: float,
         start: float,
         end: float,
         log: MetricsAggregator | None = None,
         keep_flashes: bool = False,
     ) -> None:
-        self.due = due
+        self.due = array("d", due)
         """When each agent will be due, as far as it has said."""
         self.steps = [0] * len(due)
         """How many steps each agent has begun."""
@@ -98,8 +99,8 @@ class Recorder:
         """Flash sent minus flash due, in seconds, for each flash."""
         self.order_parameters: list[float] = []
         """R at the end of each period."""
-        self.latest: list[float] = [-math.inf] * len(due)
-        """When each agent flashed last."""
+        self.latest = array("d", [-math.inf]) * len(due)
+        """When each agent's latest flash was sent."""
         self._period = period
         self._start = start
         self._end = end
@@ -122,7 +123,7 @@ class Recorder:
             return
         self.count += 1
         self.missed += missed
-        self.latest[agent_id] = time
+        self.latest[agent_id] = sent
         self.due[agent_id] = (sent if missed else time) + self._period
         self.lateness.append(sent - time)
         if self._log is not None:
@@ -137,13 +138,25 @@ class Recorder:
 
         The phase of an agent that is overdue stays at the period until it flashes.
         """
-        phases = np.minimum(self._period - (np.array(self.due) - now), self._period)
+        phases = np.minimum(self._period - (np.frombuffer(self.due) - now), self._period)
         # Rounding may put the mean of unit vectors outside of the circle.
         return min(1.0, float(abs(np.exp(2j * np.pi * phases / self._period).mean())))
 
     def alight(self, now: float, seconds: float) -> float:
-        """Return the share of agents whose latest flash is at most so many seconds ago."""
-        return float((np.array(self.latest) >= now - seconds).mean())
+        """Return the share of agents whose latest flash was sent at most so many seconds ago."""
+        return float((np.frombuffer(self.latest) >= now - seconds).mean())
+
+    def recent_lateness(self, count: int) -> float | None:
+        """Return p99 (nearest rank) of the lateness of the latest flashes, in seconds.
+
+        Args:
+            count: how many flashes; None is returned while there were none.
+        """
+        late = self.lateness[-count:]
+        if not late:
+            return None
+        rank = math.ceil(0.99 * len(late)) - 1
+        return float(np.partition(np.frombuffer(late), rank)[rank])
 
     @property
     def digest(self) -> str:
@@ -154,6 +167,6 @@ class Recorder:
         """Return p50, p99 (nearest rank) and the maximum; None while there were no flashes."""
         if not self.lateness:
             return {"p50": None, "p99": None, "max": None}
-        values = np.sort(np.frombuffer(self.lateness, dtype=np.float64))
+        values = np.sort(np.frombuffer(self.lateness))
         p50, p99 = (float(values[math.ceil(share * len(values)) - 1]) for share in (0.5, 0.99))
         return {"p50": p50, "p99": p99, "max": float(values[-1])}

@@ -15,21 +15,26 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 import asyncio
+import errno
 import io
-import json
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, NamedTuple
 
 from cascade import testing
 from cascade.ports import Connector
 from cascade.spec.checks import check_finite, check_whole, shown
 from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig
-from observatory.experiments.fireflies import Fireflies, Moment
+from observatory.experiments.ending import EndedBySignal, until_signalled
+from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
+from observatory.experiments.report import print_moment, print_summary, write_summary
+from observatory.experiments.view import FirefliesView
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.topology import moore_neighbors
+from observatory.visualization.palette import PaletteFunction, Palettes
+from observatory.visualization.terminal import can_show
 
 # isort: split
 import typer  # after the settings, which say what is missing
@@ -47,7 +52,13 @@ __all__ = [
 get_neighbors = moore_neighbors
 """The neighbours of an agent on the torus."""
 
-BAR_WIDTH = 40
+PALETTES: dict[str, PaletteFunction] = {
+    "firefly": Palettes.firefly,
+    "ember": Palettes.ember,
+    "ice": Palettes.ice,
+    "grey": Palettes.grey,
+}
+PALETTE_NAMES = ", ".join(PALETTES)
 LINES_ON_VIRTUAL_TIME = 60
 
 
@@ -64,6 +75,9 @@ async def run_experiment(
     refractory_period: float | None = None,
     connector: Connector | None = None,
     log: str | Path | None = None,
+    palette_func: PaletteFunction = Palettes.firefly,
+    still: str | Path | None = None,
+    cast: str | Path | None = None,
 ) -> Summary:
     """Run the fireflies on the running loop (real or virtual time) and return the summary.
 
@@ -72,14 +86,18 @@ async def run_experiment(
         period: the time from flash to flash when nothing is heard, in seconds.
         nudge: how much a heard flash advances the phase, in seconds.
         duration_seconds: how long the experiment lasts, in seconds of the loop's clock.
-        visualize: print a line a second with a bar for R.
-        decay_duty_cycle: how long a flash is seen in these lines, as a share of the period.
+        visualize: show it, if stdout is a terminal that can; otherwise print a line a second
+            with a bar for R. `q` in the terminal ends the experiment.
+        decay_duty_cycle: how long a flash is seen, as a share of the period.
         concurrency_limit: how many agents may be in a step at the same time; None: all.
         seed: where the initial phases come from; None draws one, which the summary tells.
         refractory_period: how long an agent is deaf after its flash, in seconds; None: a fifth of
             the period.
         connector: where flashes are told; by default a broker of the experiment's own.
         log: a file for JSON lines with lateness, order parameter and slots, each second.
+        palette_func: from brightness to colour, for all that is shown; see `Palettes`.
+        still: a file for a drawing of what is seen at the end, as SVG.
+        cast: a file for a recording of what is seen, as asciicast v2.
 
     Raises:
         TypeError, ValueError: an argument is no number or out of its range; the error names it.
@@ -101,77 +119,59 @@ async def run_experiment(
     )
     virtual = getattr(asyncio.get_running_loop(), "virtual", False)
     aggregator = None if log is None else MetricsAggregator(log)
-    experiment = _experiment(config, visualize, virtual, aggregator, connector)
+    experiment = _experiment(
+        config,
+        _Shown(visualize, palette_func, still, cast),
+        virtual,
+        aggregator,
+        connector,
+    )
     if aggregator is None:
         return await experiment.run()
     with aggregator:
         return await experiment.run()
 
 
+class _Shown(NamedTuple):
+    """How an experiment is shown."""
+
+    visibly: bool
+    palette_func: PaletteFunction
+    still: str | Path | None
+    cast: str | Path | None
+
+
 def _experiment(
     config: FirefliesConfig,
-    visualize: bool,
+    shown: _Shown,
     virtual: bool,
     log: MetricsAggregator | None,
     connector: Connector | None = None,
 ) -> Fireflies:
+    terminal = shown.visibly and can_show(sys.stdout, os.environ)
+    view = None
+    if terminal or shown.still is not None or shown.cast is not None:
+        view = FirefliesView(
+            config,
+            shown.palette_func,
+            terminal=terminal,
+            still=shown.still,
+            cast=shown.cast,
+            log=log,
+        )
     interval = max(1.0, config.duration / LINES_ON_VIRTUAL_TIME) if virtual else 1.0
     return Fireflies(
         config,
         log=log,
         connector=connector,
-        watch=_print_moment if visualize else None,
+        watch=print_moment if shown.visibly and not terminal else None,
         watch_interval=interval,
+        view=None if view is None else view.run,
     )
 
 
 def _some_seed() -> int:
     return random.SystemRandom().randrange(2**32)
-
-
-def _print_moment(moment: Moment) -> None:
-    full = round(moment.order_parameter * BAR_WIDTH)
-    bar = "█" * full + "·" * (BAR_WIDTH - full)
-    line = f"{moment.time:7.0f} s  R {moment.order_parameter:.3f} {bar}"
-    line += f"  alight {moment.alight:4.0%}  flashes {moment.flashes}"
-    if moment.active is not None:
-        line += f"  slots {moment.active}, waiting {moment.waiting}"
-    print(line, flush=True)
-
-
-def _print_summary(summary: Summary) -> None:
-    def number(value: float | None, form: str = ".4f") -> str:
-        return "–" if value is None else format(value, form)
-
-    order, late, steps = summary.order_parameter, summary.lateness_s, summary.steps
-    rows = [
-        ("agents", f"{summary.agents} on a torus of {summary.width}×{summary.height}"),
-        ("clock", f"{summary.duration:.1f} s of {summary.time} time in {summary.elapsed:.1f} s"),
-        ("seed", str(summary.seed)),
-        ("flashes", f"{summary.flashes}, {summary.pulses} for each agent, {summary.missed} missed"),
-        (
-            "order R",
-            f"{number(order['first'])} after the first period, {number(order['last'])} at the end",
-        ),
-        (
-            "steps",
-            f"{steps['total']}, {steps['min_per_agent']} to {steps['max_per_agent']} an agent",
-        ),
-        ("lateness", f"p50 {number(late['p50'])} s, p99 {number(late['p99'])} s"),
-        ("dropped", f"{summary.dropped} messages"),
-    ]
-    if summary.limit is not None:
-        active = summary.active
-        rows.insert(
-            2,
-            (
-                "slots",
-                f"{summary.limit}; in use {number(active['mean'], '.1f')} on average, "
-                f"{number(active['max'], '.0f')} at most",
-            ),
-        )
-    for name, text in rows:
-        print(f"{name:>9}  {text}")
 
 
 def _whole(text: Any) -> int:
@@ -221,16 +221,29 @@ def fireflies(
     visualize: bool | None = typer.Option(
         None,
         "--visualize/--no-visualize",
-        help="Print a line a second (default: when stdout is a terminal).",
+        help="Show it: in a terminal as a picture, elsewhere as lines. "
+        "Default: when stdout is a terminal.",
+    ),
+    palette: str = typer.Option("firefly", "--palette", help=f"Its colours: {PALETTE_NAMES}."),
+    still: str | None = typer.Option(
+        None, "--still", metavar="FILE", help="Draw what is seen at the end, as SVG."
+    ),
+    cast: str | None = typer.Option(
+        None, "--cast", metavar="FILE", help="Record what is seen, as asciicast v2."
     ),
     seed: int | None = typer.Option(
         None, "--seed", parser=_whole, metavar="N", help="Where the initial phases come from."
     ),
     time: str = typer.Option("real", "--time", help="The clock: real or virtual."),
     summary: str | None = typer.Option(
-        None, "--summary", help="Write the summary as JSON; -: as the last line of stdout."
+        None,
+        "--summary",
+        metavar="FILE",
+        help="Write the summary as JSON; -: as the last line of stdout.",
     ),
-    log: str | None = typer.Option(None, "--log", help="Write metrics as JSON lines."),
+    log: str | None = typer.Option(
+        None, "--log", metavar="FILE", help="Write metrics as JSON lines."
+    ),
 ) -> None:
     """Run the experiment from the command line."""
     try:
@@ -244,18 +257,23 @@ def fireflies(
         )
         if time not in ("real", "virtual"):
             raise ValueError(f"time must be real or virtual, got {time!r}")
+        if palette not in PALETTES:
+            raise ValueError(f"palette must be one of {PALETTE_NAMES}, got {palette!r}")
     except ValueError as error:
         _refuse(f"--{str(error).removeprefix('num_')}")
     aggregator = None if log is None else MetricsAggregator(log)
     # Python gives None for a stdout that was closed before the start; print() knows that.
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
     visible = on_terminal if visualize is None else visualize
-    experiment = _experiment(config, visible, time == "virtual", aggregator)
-    if summary is not None and summary != "-":
+    look = _Shown(visible, PALETTES[palette], still, cast)
+    experiment = _experiment(config, look, time == "virtual", aggregator)
+    for option, name in (("--summary", summary), ("--still", still), ("--cast", cast)):
+        if name is None or (option == "--summary" and name == "-"):
+            continue
         try:
-            os.close(os.open(summary, os.O_WRONLY | os.O_CREAT, 0o666))
+            os.close(os.open(name, os.O_WRONLY | os.O_CREAT, 0o666))
         except (OSError, ValueError) as error:
-            _refuse_file("--summary", summary, error)
+            _refuse_file(option, name, error)
     if aggregator is not None:
         assert log is not None
         try:
@@ -264,26 +282,30 @@ def fireflies(
             _refuse_file("--log", log, error)
     if (hint := config.shape_hint()) is not None:
         print(hint, file=sys.stderr)
-    interrupted = False
+    exit_code = 0
     try:
-        _run(experiment, cast(Literal["real", "virtual"], time))
+        _run(experiment, virtual=time == "virtual")
     except KeyboardInterrupt:
-        interrupted = True
+        exit_code = 130
+    except EndedBySignal as ended:
+        exit_code = 128 + ended.number
     finally:
         if aggregator is not None:
             aggregator.close()
     if experiment.recorder is not None:
         result = experiment.summary()
-        _print_summary(result)
-        if summary is not None:
-            _write_summary(result, summary)
-    if interrupted:
-        raise typer.Exit(130)
+        if summary is not None and summary != "-":
+            write_summary(result, summary)  # first, as the terminal may be gone
+        print_summary(result)
+        if summary == "-":
+            write_summary(result, summary)
+    if exit_code:
+        raise typer.Exit(exit_code)
 
 
-def _run(experiment: Fireflies, time: Literal["real", "virtual"]) -> None:
+def _run(experiment: Fireflies, virtual: bool) -> None:
     factory: Callable[[], asyncio.AbstractEventLoop]
-    if time == "virtual":
+    if virtual:
         factory = testing.virtual_loop
     else:
         try:
@@ -295,15 +317,7 @@ def _run(experiment: Fireflies, time: Literal["real", "virtual"]) -> None:
     if signal.getsignal(signal.SIGINT) is _end_at_once:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(experiment.run())
-
-
-def _write_summary(summary: Summary, where: str) -> None:
-    text = json.dumps(summary.as_dict())
-    if where == "-":
-        print(text, flush=True)
-    else:
-        Path(where).write_text(text + "\n", encoding="utf-8")
+        runner.run(until_signalled(experiment.run()))
 
 
 def _refuse(message: str) -> Any:
@@ -324,7 +338,8 @@ def _end_at_once(*_: object) -> None:
 def main() -> None:
     """Run the command `fireflies`.
 
-    One line and exit code 2 for a wrong option, exit code 130 after Ctrl-C, and exit code 1 when
+    One line and exit code 2 for a wrong option; exit code 130 after Ctrl-C, and in the same way
+    128 and its number after another signal; exit code 1 when something can't be written, or
     whoever reads the output has gone away.
     """
     try:
@@ -335,7 +350,9 @@ def main() -> None:
         print(end="", flush=True)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            print(f"fireflies: {error}", file=sys.stderr)
         # What is still buffered has nowhere to go, and mustn't fail once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

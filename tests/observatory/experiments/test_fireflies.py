@@ -282,7 +282,7 @@ def test_there_is_one_order_parameter_for_each_period_and_the_summary_is_made_of
 
 def test_there_is_no_summary_before_the_start() -> None:
     experiment = Fireflies(FirefliesConfig(num_agents=4))
-    with pytest.raises(RuntimeError, match="before the experiment has begun"):
+    with pytest.raises(RuntimeError, match="hasn't begun"):
         experiment.summary()
 
 
@@ -371,7 +371,7 @@ def test_a_connector_that_cant_connect_ends_it_before_it_has_begun() -> None:
         with pytest.raises(BrokenError, match="nobody there"):
             await experiment.run()
         assert_nothing_left(experiment)
-        with pytest.raises(RuntimeError, match="before the experiment has begun"):
+        with pytest.raises(RuntimeError, match="hasn't begun"):
             experiment.summary()
 
     run_virtual(scenario())

@@ -27,6 +27,7 @@ from observatory.experiments.recorder import Summary
 from observatory.experiments.run_fireflies import run_experiment
 from observatory.networking.topology import moore_neighbors
 from observatory.reference.fireflies import simulate
+from observatory.visualization.palette import Palettes
 
 KEYS = {
     "agents",
@@ -481,8 +482,13 @@ def test_the_arguments_of_run_experiment_and_their_defaults() -> None:
         "refractory_period",
         "connector",
         "log",
+        "palette_func",
+        "still",
+        "cast",
     }
-    assert all(p.default is None for p in parameters if p.kind is p.KEYWORD_ONLY)
+    keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    assert keywords.pop("palette_func") is Palettes.firefly
+    assert set(keywords.values()) == {None}
 
 
 def test_run_experiment_returns_the_summary(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,69 @@
+"""What an experiment prints: a line for a moment, a table for the summary."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from observatory.experiments.fireflies import Moment
+from observatory.experiments.recorder import Summary
+
+BAR_WIDTH = 40
+"""How many characters a full bar takes."""
+
+
+def print_moment(moment: Moment) -> None:
+    """Print what can be seen at a moment as one line, with a bar for R."""
+    full = round(moment.order_parameter * BAR_WIDTH)
+    bar = "█" * full + "·" * (BAR_WIDTH - full)
+    line = f"{moment.time:7.0f} s  R {moment.order_parameter:.3f} {bar}"
+    line += f"  alight {moment.alight:4.0%}  flashes {moment.flashes}"
+    if moment.active is not None:
+        line += f"  slots {moment.active}, waiting {moment.waiting}"
+    print(line, flush=True)
+
+
+def print_summary(summary: Summary) -> None:
+    """Print a summary as a table."""
+
+    def number(value: float | None, form: str = ".4f") -> str:
+        return "–" if value is None else format(value, form)
+
+    order, late, steps = summary.order_parameter, summary.lateness_s, summary.steps
+    rows = [
+        ("agents", f"{summary.agents} on a torus of {summary.width}×{summary.height}"),
+        ("clock", f"{summary.duration:.1f} s of {summary.time} time in {summary.elapsed:.1f} s"),
+        ("seed", str(summary.seed)),
+        ("flashes", f"{summary.flashes}, {summary.pulses} for each agent, {summary.missed} missed"),
+        (
+            "order R",
+            f"{number(order['first'])} after the first period, {number(order['last'])} at the end",
+        ),
+        (
+            "steps",
+            f"{steps['total']}, {steps['min_per_agent']} to {steps['max_per_agent']} an agent",
+        ),
+        ("lateness", f"p50 {number(late['p50'])} s, p99 {number(late['p99'])} s"),
+        ("dropped", f"{summary.dropped} messages"),
+    ]
+    if summary.limit is not None:
+        active = summary.active
+        rows.insert(
+            2,
+            (
+                "slots",
+                f"{summary.limit}; in use {number(active['mean'], '.1f')} on average, "
+                f"{number(active['max'], '.0f')} at most",
+            ),
+        )
+    for name, text in rows:
+        print(f"{name:>9}  {text}")
+
+
+def write_summary(summary: Summary, where: str) -> None:
+    """Write a summary as JSON into a file, or with "-" as a line to stdout."""
+    text = json.dumps(summary.as_dict())
+    if where == "-":
+        print(text, flush=True)
+    else:
+        Path(where).write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,156 @@
+"""FirefliesView: what an experiment looks like, in the terminal, as a recording and as a still."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from observatory.experiments.config import FirefliesConfig
+from observatory.experiments.fireflies import Fireflies, Moment
+from observatory.monitors.aggregator import MetricsAggregator
+from observatory.ticks import Ticks
+from observatory.visualization.cast import Cast
+from observatory.visualization.grid import GridView
+from observatory.visualization.layout import Layout
+from observatory.visualization.palette import PaletteFunction, Palettes
+from observatory.visualization.raw_app import RawTerminalApp
+from observatory.visualization.status import Course, StatusBar
+from observatory.visualization.still import still
+
+STATUS_INTERVAL = 0.25
+"""Seconds of the loop's clock from one status to the next."""
+
+
+class FirefliesView:
+    """The view of one experiment; `run` is what `Fireflies` takes.
+
+    Args:
+        config: the settings of the experiment.
+        palette_func: from brightness to colour.
+        terminal: show it in the terminal of stdout.
+        still: a file for a drawing (SVG) of what is seen at the end.
+        cast: a file for a recording (asciicast v2).
+        log: where the sizes of frames are logged, if anywhere; open already.
+    """
+
+    def __init__(
+        self,
+        config: FirefliesConfig,
+        palette_func: PaletteFunction = Palettes.firefly,
+        *,
+        terminal: bool = False,
+        still: str | os.PathLike[str] | None = None,
+        cast: str | os.PathLike[str] | None = None,
+        log: MetricsAggregator | None = None,
+    ) -> None:
+        width, height = config.shape
+        grid = GridView(width, height, palette_func, 1 / (config.decay_duty_cycle * config.period))
+        self.status = StatusBar({"time": "0 s", "agents": f"{config.num_agents:,}"})
+        """What is said below the grid."""
+        self.status.course = self._course = Course("R")
+        self.app = RawTerminalApp(grid, self.status, log)
+        """The view itself."""
+        self._config = config
+        self._terminal = terminal
+        self._still = still
+        self._cast = cast
+        # When, how many flashes and frames there were.
+        self._past: deque[tuple[float, int, int]] = deque([(0.0, 0, 0)])
+
+    async def run(self, experiment: Fireflies) -> None:
+        """Show the experiment until `q` is pressed in the terminal, or until cancelled.
+
+        Raises:
+            OSError: a file can't be written, or stdout isn't a terminal.
+            TypeError, ValueError: the palette returned something that isn't colours.
+            Exception: whatever the palette itself raises.
+        """
+        loop = asyncio.get_running_loop()
+        assert experiment.recorder is not None
+        self.app.grid_view.matrix.follow(experiment.recorder.latest)
+        width, height = self._config.shape
+        cast = None
+        if self._cast is not None:
+            cast = Cast(self._cast, self.app, f"{width}×{height} fireflies")
+        try:
+            await self._run_until_first(experiment, cast)
+        except Exception:
+            raise
+        except BaseException:
+            self._draw_still(loop.time())
+            raise
+        else:
+            self._draw_still(loop.time())
+        finally:
+            if cast is not None:
+                cast.close()
+
+    async def _run_until_first(self, experiment: Fireflies, cast: Cast | None) -> None:
+        """Run all parts until one of them ends; then stop the others and wait for them."""
+        loop = asyncio.get_running_loop()
+        parts = [loop.create_task(self._keep_status(experiment), name="status")]
+        if self._terminal:
+            parts.append(loop.create_task(self.app.run(), name="terminal"))
+        if cast is not None:
+            parts.append(loop.create_task(cast.run(), name="cast"))
+        try:
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for part in parts:
+                part.cancel()
+            outcomes = await asyncio.gather(*parts, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    def _draw_still(self, now: float) -> None:
+        if self._still is None:
+            return
+        grid = self.app.grid_view
+        layout = Layout.natural(grid.width, grid.height, StatusBar.HEIGHT)
+        drawing = still(layout, *self.app.picture(layout, now))
+        Path(self._still).write_text(drawing, encoding="utf-8")
+
+    async def _keep_status(self, experiment: Fireflies) -> None:
+        """Bring the status up to date, at regular times."""
+        loop = asyncio.get_running_loop()
+        virtual = getattr(loop, "virtual", False)
+        ticks = Ticks(loop.time(), STATUS_INTERVAL)
+        while True:
+            self._show(experiment.moment(await ticks.next()), virtual)
+
+    def _show(self, moment: Moment, virtual: bool) -> None:
+        """Put a moment into the status bar."""
+        config, past = self._config, self._past
+        self._course.add(moment.time, moment.order_parameter)
+        # Over a period, as the flashes of a world in step come all at once; but at least a second.
+        span = max(1.0, config.period)
+        past.append((moment.time, moment.flashes, self.app.frames))
+        while past[1][0] <= moment.time - span:
+            past.popleft()
+        began, flashes, frames = past[0]
+        status = self.status
+        late = moment.lateness_p99
+        values: dict[str, Any] = {
+            "time": f"{moment.time:.0f} s",
+            "agents": f"{config.num_agents:,}",
+            "pulses": moment.flashes // config.num_agents,
+            "flashes/s": f"{(moment.flashes - flashes) / (moment.time - began):,.0f}",
+            "lateness p99": "–" if late is None else _duration(late),
+        }
+        if moment.active is not None:
+            values["slots"] = f"{moment.active} of {config.limit}"
+            values["waiting"] = moment.waiting
+        if self._terminal and not virtual:
+            rate = (self.app.frames - frames) / (moment.time - began)
+            values["frames/s"] = f"{rate:.0f}"
+            if self.app.dropped:
+                values["dropped"] = self.app.dropped
+        status.update(values)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1.0 else f"{seconds * 1000:.1f} ms"

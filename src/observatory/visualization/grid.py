@@ -1,0 +1,97 @@
+"""GridView: the agents of a torus as a field of lights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observatory.visualization.matrix import BrightnessMatrix, Reduction, reduced
+from observatory.visualization.palette import PaletteFunction
+
+LEVELS = 16
+"""How many different brightnesses are shown: a light fades in so many steps, each of them sent."""
+
+
+class GridView:
+    """What is to be seen of the agents: their brightness, its decay, and its colours.
+
+    Args:
+        width: agents in a row.
+        height: rows.
+        palette_func: from brightness to colour; see `Palettes`.
+        decay_per_second: how much brightness a light loses in a second, above 0.
+        reduction: what stands for the agents that share a place in a small window: the
+            "brightest" of them, or their "mean".
+
+    Raises:
+        TypeError, ValueError: an argument isn't valid; the error names it.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        palette_func: PaletteFunction,
+        decay_per_second: float,
+        reduction: Reduction = "brightest",
+    ) -> None:
+        if not callable(palette_func):
+            raise TypeError(f"palette_func must be a function, got {palette_func!r}")
+        if reduction not in ("brightest", "mean"):
+            raise ValueError(f"reduction must be 'brightest' or 'mean', got {reduction!r}")
+        self.matrix = BrightnessMatrix(width, height, decay_per_second)
+        """When each agent was lit, and what is left of it."""
+        self.palette_func = palette_func
+        """From brightness to colour."""
+        self.reduction: Reduction = reduction
+        """What stands for agents that share a place."""
+
+    @property
+    def width(self) -> int:
+        """Agents in a row."""
+        return self.matrix.width
+
+    @property
+    def height(self) -> int:
+        """Rows of agents."""
+        return self.matrix.height
+
+    def light(self, agent: int, time: float) -> None:
+        """Light an agent at a time, in seconds."""
+        self.matrix.light(agent, time)
+
+    def levels(self, now: float, factor: int = 1) -> NDArray[np.float64]:
+        """Return the brightness as it is shown at a time: in blocks, and in a few levels.
+
+        Args:
+            now: the time, in seconds.
+            factor: the side of the block of agents that one cell stands for.
+        """
+        brightness = reduced(self.matrix.at(now), factor, self.reduction)
+        return np.rint(brightness * (LEVELS - 1)) / (LEVELS - 1)
+
+    def colours(self, now: float, factor: int = 1) -> NDArray[Any]:
+        """Return the colours of the cells at a time, as the palette gives them.
+
+        Raises:
+            TypeError, ValueError: the palette returned something that isn't colours.
+        """
+        levels = self.levels(now, factor)
+        colours: Any = self.palette_func(levels)
+        shape = levels.shape
+        if not isinstance(colours, np.ndarray) or colours.dtype.kind not in "iu":
+            kind = getattr(colours, "dtype", type(colours).__name__)
+            raise TypeError(f"palette_func must return an array of whole numbers, got {kind}")
+        if colours.shape not in (shape, (*shape, 3)):
+            raise ValueError(
+                f"palette_func must return numbers of shape {shape} or RGB of shape "
+                f"{(*shape, 3)}, got {colours.shape}"
+            )
+        if colours.dtype != np.uint8 and (colours.min() < 0 or colours.max() > 255):
+            raise ValueError(
+                "palette_func must return numbers from 0 to 255, got "
+                f"{colours.min()} to {colours.max()}"
+            )
+        return colours
