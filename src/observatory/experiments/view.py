@@ -146,9 +146,8 @@ class FirefliesView:
             values["waiting"] = moment.waiting
         if self._terminal and not virtual:
             rate = (self.app.frames - frames) / (moment.time - began)
-            values["frames/s"] = f"{rate:.0f}"
-            if self.app.dropped:
-                values["dropped"] = self.app.dropped
+            dropped = f" ({self.app.dropped} dropped)" if self.app.dropped else ""
+            values["frames/s"] = f"{rate:.0f}{dropped}"
         status.update(values)
 
 

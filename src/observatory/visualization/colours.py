@@ -75,7 +75,7 @@ def _nearest(depth: ColourDepth) -> NDArray[np.int64]:
     best = np.zeros(len(wanted), dtype=np.int64)
     least = np.full(len(wanted), np.iinfo(np.int64).max)
     for number, colour in enumerate(palette, start=first):
-        distance = ((wanted - colour) ** 2 * (3, 6, 1)).sum(axis=1)  # roughly how eyes weigh them
+        distance = ((wanted - colour) ** 2 * (2, 4, 3)).sum(axis=1)  # roughly how eyes weigh them
         nearer = distance < least
         best[nearer], least[nearer] = number, distance[nearer]
     return best

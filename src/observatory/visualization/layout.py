@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 WIDEST, HIGHEST = 200, 100
 """Columns, and rows for the grid, of the largest window that `Layout.natural` asks for."""
-STATUS_WIDTH = 64
-"""Columns that a status needs at least; those of its smallest window."""
+NARROWEST = 62
+"""Columns of its smallest window."""
+ALIGNED = 80
+"""Columns that there must be for the status if it is to begin where the grid does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Layout:
         """Lay a grid of `width` × `height` agents out, the status bar below it.
 
         A grid that is larger than the window is shown in blocks, one that is much smaller is
-        enlarged. In a very low window the status bar gives way last.
+        enlarged; both together stand in the middle. In a very low window the status bar gives way
+        last.
         """
         status_rows = min(status_rows, rows)
         free = rows - status_rows
@@ -53,6 +56,8 @@ class Layout:
             scale = max(1, largest - largest % 2)
         grid_columns = _parts(width, factor) * scale
         grid_rows = min(_parts(_parts(height, factor) * scale, 2), free)
+        gap = 1 if grid_rows < free else 0
+        top = (free - grid_rows - gap) // 2
         left = max(0, (columns - grid_columns) // 2)
         return cls(
             columns=columns,
@@ -60,10 +65,10 @@ class Layout:
             factor=factor,
             scale=scale,
             left=left,
-            top=(free - grid_rows) // 2,
+            top=top,
             grid_rows=grid_rows,
-            status_top=free,
-            status_left=max(0, left - 1) if columns - left > STATUS_WIDTH else 0,
+            status_top=top + grid_rows + gap,
+            status_left=max(0, left - 1) if columns - left >= ALIGNED else 0,
             status_rows=status_rows,
         )
 
@@ -75,7 +80,7 @@ class Layout:
         """
         scale = max(1, 60 // max(width, height))
         scale -= scale % 2 if scale > 1 else 0
-        columns = min(max(STATUS_WIDTH, width * scale + 4), WIDEST)
+        columns = min(max(NARROWEST, width * scale + 2), WIDEST)
         factor = max(_parts(width, columns), _parts(height, 2 * HIGHEST))
         grid_rows = _parts(_parts(height, factor) * scale, 2)
         # A row of night above the grid and one below it.

@@ -63,7 +63,10 @@ class Screen:
         if layout != self._layout:
             self._layout, self._characters = layout, None
             self._lines = [None] * layout.status_rows
+            # Not every terminal erases in the colour of the background, so all of it is written.
+            night = " " * layout.columns
             parts.append(f"{self._pen('plain')}\x1b[2J")
+            parts += [f"\x1b[{row + 1};1H{night}" for row in range(layout.rows)]
         if layout.grid_rows:
             self._draw_grid(layout, codes(colours, self.depth), parts)
         for number, line in enumerate(lines[: layout.status_rows]):

@@ -34,29 +34,40 @@ class Course:
         """What it is."""
         self.value = math.nan
         """The latest value."""
-        self._samples: deque[float] = deque(maxlen=COURSE_SECONDS)
-        self._second = -1
+        self._samples: deque[tuple[int, float]] = deque(maxlen=COURSE_SECONDS)
 
     def add(self, time: float, value: float) -> None:
         """Note a value at a time, in seconds; the first one of each second is a sample."""
         self.value = value
         second = math.floor(time)
-        if second > self._second:
-            self._second = second
-            self._samples.append(value)
+        if not self._samples or second > self._samples[-1][0]:
+            self._samples.append((second, value))
 
     def line(self, width: int) -> Line:
-        """Return the value, a bar, and as much of the course as fits."""
+        """Return the value, a bar, and the course; a character stands for a second or for more."""
         known = not math.isnan(self.value)
         number = f" {self.label} {self.value:.3f} " if known else f" {self.label} –     "
-        value = min(1.0, max(0.0, self.value)) if known else 0.0
-        eighths = round(value * BAR_WIDTH * 8)
+        eighths = round(_within(self.value) * BAR_WIDTH * 8) if known else 0
         bar = "█" * (eighths // 8) + (EIGHTHS[eighths % 8] if eighths % 8 else "")
         rest = "·" * (BAR_WIDTH - len(bar))
-        room = max(0, width - len(number) - BAR_WIDTH - 3)
-        recent = list(self._samples)[-room:] if room else []
-        sparks = "".join(SPARKS[min(7, int(min(1.0, max(0.0, v)) * 8))] for v in recent)
+        sparks = self._sparks(width - len(number) - BAR_WIDTH - 3)
         return ((number, "plain"), (bar, "accent"), (f"{rest}  ", "dim"), (sparks, "course"))
+
+    def _sparks(self, room: int) -> str:
+        """Draw the course; where there is no room for all of it, the mean of some seconds each."""
+        if room <= 0:
+            return ""
+        seconds = -(-COURSE_SECONDS // room)
+        # By the clock and not by the latest, so that a column stays what it is while it moves on.
+        columns: dict[int, list[float]] = {}
+        for second, value in self._samples:
+            columns.setdefault(second // seconds, []).append(_within(value))
+        means = [sum(values) / len(values) for values in columns.values()][-room:]
+        return "".join(SPARKS[min(7, int(mean * 8))] for mean in means)
+
+
+def _within(value: float) -> float:
+    return min(1.0, max(0.0, value))
 
 
 class StatusBar:
