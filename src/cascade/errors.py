@@ -57,10 +57,10 @@ class ResourceError(CascadeError):
 class InfeasibleRequestError(ResourceError):
     """A request asks for more than the resource's limit, so it could never be granted."""
 
-    def __init__(self, resource: str, amount: float, limit: float) -> None:
+    def __init__(self, resource: str, amount: float, limit: float, what: str = "capacity") -> None:
         super().__init__(
             f"a request for {amount:.15g} of {resource!r} can never be granted: "
-            f"its capacity is {limit:.15g}"
+            f"its {what} is {limit:.15g}"
         )
         self.resource = resource
         """The resource in question."""

@@ -29,10 +29,13 @@ def check_idle(manager: ResourceManager) -> None:
     statistics = manager.statistics()
     assert (statistics.holding, statistics.waiting) == (0, 0)
     assert not manager._lanes
-    assert not manager._aside
+    assert not manager._spent
+    assert not manager._unarmed
     for resource in manager._resources.values():
         assert (resource.used, resource.claimed, resource.waiting) == (0, 0, 0)
-        assert (resource.line, resource.lanes) == ([], {})
+        assert (resource.line, resource.lanes, resource.reservers) == ([], {}, {})
+        assert not resource.aside
+        assert resource.timer is None
 
 
 async def turn() -> None:

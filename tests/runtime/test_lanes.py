@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from cascade.runtime.lanes import Capacity, Lane
+from cascade.runtime.lanes import Resource, Lane
 from cascade.runtime.resource_manager import ResourceManager
 from cascade.runtime.ticket import WITHDRAWN, Request, Ticket
 
@@ -18,7 +18,7 @@ def ticket(key: int) -> Ticket:
 
 
 def lane_of(keys: list[int]) -> tuple[Lane, dict[int, Ticket]]:
-    lane = Lane(frozenset({"a"}), (Capacity("a"),))
+    lane = Lane(frozenset({"a"}), (Resource("a"),))
     tickets = {key: ticket(key) for key in keys}
     for key in keys:
         lane.push(tickets[key])
@@ -27,7 +27,7 @@ def lane_of(keys: list[int]) -> tuple[Lane, dict[int, Ticket]]:
 
 class TestLine:
     def test_stands_in_the_order_of_keys_whoever_comes_first(self) -> None:
-        resource = Capacity("a")
+        resource = Resource("a")
         for key in (5, 9, 1, 7):
             resource.join(ticket(key), units=key)
         assert [key for key, _, _ in resource.line] == [1, 5, 7, 9]
@@ -37,17 +37,17 @@ class TestLine:
         ("key", "ahead"), [(0, 0), (1, 0), (2, 1), (5, 1), (6, 6), (8, 13), (9, 13), (10, 22)]
     )
     def test_claims_ahead_are_those_of_strictly_smaller_keys(self, key: int, ahead: int) -> None:
-        resource = Capacity("a")
+        resource = Resource("a")
         for standing in (9, 1, 7, 5):
             resource.join(ticket(standing), units=standing)
         assert resource.claimed_ahead(key) == ahead
 
     def test_nobody_is_ahead_in_an_empty_line(self) -> None:
-        assert Capacity("a").claimed_ahead(3) == 0
+        assert Resource("a").claimed_ahead(3) == 0
 
     def test_leaving_takes_exactly_its_own_claim_along(self) -> None:
         draw = random.Random(4)
-        resource = Capacity("a")
+        resource = Resource("a")
         standing = {key: ticket(key) for key in range(50)}
         for key in draw.sample(range(50), 50):
             resource.join(standing[key], units=10 + key)

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cascade.errors import AcquireTimeoutError, InfeasibleRequestError
-from cascade.runtime.lanes import Capacity
+from cascade.runtime.lanes import Resource
 from cascade.runtime.resource_manager import PASS_OVERS, ResourceManager
 from cascade.runtime.ticket import WAITING, Ticket
 from cascade.spec.amounts import UNITS
@@ -48,13 +48,18 @@ def waiters(manager: ResourceManager) -> list[Ticket]:
     return sorted(found, key=lambda ticket: ticket.key)
 
 
+def aside(manager: ResourceManager) -> list[Ticket]:
+    """Everybody who wants more than there will be."""
+    return [ticket for r in manager._resources.values() for ticket in r.aside.tickets()]
+
+
 def impossible(ticket: Ticket) -> bool:
     return any(
         resource.limit and units > resource.limit for resource, units in ticket.request.pairs
     )
 
 
-def ahead_in(resource: Capacity, key: float) -> int:
+def ahead_in(resource: Resource, key: float) -> int:
     return sum(units for other, _, units in resource.line if other < key)
 
 
@@ -97,7 +102,7 @@ class WatchedManager(ResourceManager):
 def check(manager: WatchedManager) -> None:
     """Everything that must hold between any two operations."""
     queue = waiters(manager)
-    everybody = [*queue, *manager._aside]
+    everybody = [*queue, *aside(manager)]
     for ticket in queue:
         assert ticket is manager._lanes[ticket.request.names].first or not allowed_past_lines(
             ticket
@@ -115,7 +120,7 @@ def check(manager: WatchedManager) -> None:
             assert first.standing[0] in paused
         else:
             assert any(not fits_at(resource, first) for resource in first.standing)
-    for ticket in manager._aside:
+    for ticket in aside(manager):
         assert impossible(ticket)
     for resource in manager._resources.values():
         taken = [u for ticket in manager.live for r, u in ticket.request.pairs if r is resource]
@@ -145,7 +150,7 @@ def check(manager: WatchedManager) -> None:
         assert figures.peak == resource.peak / UNITS
 
 
-def fits_at(resource: Capacity, ticket: Ticket) -> bool:
+def fits_at(resource: Resource, ticket: Ticket) -> bool:
     units = dict(ticket.request.pairs)[resource]
     claims = ahead_in(resource, ticket.key)
     return resource.limit is None or resource.used + claims + units <= resource.limit
@@ -162,8 +167,8 @@ def check_drained(manager: WatchedManager) -> None:
     check(manager)
     assert not manager.live
     assert not manager._lanes
-    assert not manager._aside
-    assert (manager._holding, manager._waiting) == (0, 0)
+    assert not aside(manager)
+    assert (len(manager._held), manager._waiting) == (0, 0)
     for resource in manager._resources.values():
         assert (resource.used, resource.claimed, resource.waiting) == (0, 0, 0)
         assert (resource.line, resource.lanes) == ([], {})

@@ -1,4 +1,4 @@
-"""The two kinds of place in the queue: a lane for a set of resources, a line at each resource.
+"""The places in the queue: a lane for a set of resources, a line at each resource.
 
 Tickets that want the same set of resources wait in one lane, in the order of their keys. Only the
 first of a lane is ever looked at: an earlier waiter for the same set always stops a later one.
@@ -9,23 +9,50 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Literal
 
+from cascade.runtime.meters import Budget, Rate
 from cascade.runtime.ticket import WAITING, Ticket
 
+if TYPE_CHECKING:
+    from asyncio import TimerHandle
 
-class Capacity:
-    """A resource that is taken on grant and comes back on release."""
+Kind = Literal["capacity", "rate", "gate", "budget"]
+"""What a resource is: what happens to it on grant and on release."""
+
+RANKS: dict[Kind | None, int] = {"gate": 0, "budget": 1, "rate": 2, "capacity": 3, None: 3}
+"""Where to stand rather, if several resources stop a ticket: at the lowest."""
+
+METERED = -1
+"""The limit of a resource whose meter has to be asked."""
+
+
+class Resource:
+    """One of the things that requests name.
+
+    Capacities and gates are limits on what is used now: a closed gate is a limit of 0, an open one
+    none. Rates and budgets have a meter.
+    """
 
     __slots__ = (
         "alone",
+        "aside",
+        "blocked",
         "claimed",
-        "known",
+        "granted",
+        "kind",
         "lanes",
         "limit",
         "line",
+        "meter",
         "name",
         "peak",
+        "reservers",
+        "timer",
+        "timer_due",
         "used",
+        "waited",
+        "waited_most",
         "waiting",
     )
 
@@ -33,10 +60,12 @@ class Capacity:
         self.name = name
         self.alone = frozenset([name])
         """The set of names of a request for nothing else."""
+        self.kind: Kind | None = None
+        """What it is; None until somebody sets a limit."""
         self.limit: int | None = None
-        """Units there are at most; None without a limit; 0 is a pause."""
-        self.known = False
-        """Whether anybody ever set its capacity."""
+        """Units that may be used at most; None without a limit; 0 is a pause; `METERED`."""
+        self.meter: Rate | Budget | None = None
+        """What counts a rate or a budget."""
         self.used = 0
         """Units taken by live tickets."""
         self.peak = 0
@@ -49,6 +78,54 @@ class Capacity:
         """Units claimed by those who stand here."""
         self.lanes: dict[Lane, None] = {}
         """The lanes whose tickets want some of it."""
+        self.aside = Aside()
+        """Tickets that want more of it than there will be, as things are."""
+        self.reservers: dict[Ticket, None] = {}
+        """Of a rate: who stands here and at capacities too."""
+        self.timer: TimerHandle | None = None
+        """Of a rate: what looks at the line again when the first who is stopped is due."""
+        self.timer_due = 0.0
+        """When that is, in seconds on the loop's clock."""
+        self.blocked = 0
+        """Units taken by tickets whose task waits in a run or an acquire of its own."""
+        self.granted = 0
+        """How many tickets were granted after they had waited."""
+        self.waited = 0.0
+        """How long these had waited altogether, in seconds."""
+        self.waited_most = 0.0
+        """How long the longest of them had waited."""
+
+    def allows(self, units: int, now: float) -> bool:
+        """Whether so many units are free at a time."""
+        if self.meter is not None:
+            return self.limit is None or self.meter.allows(units, now)
+        return self.limit is None or self.used + units <= self.limit
+
+    def is_closed(self) -> bool:
+        """Whether only a person can help: paused, or spent."""
+        return self.limit == 0 or (isinstance(self.meter, Budget) and self.meter.remaining <= 0)
+
+    def is_below(self, units: int) -> bool:
+        """Whether there will never be so many units at once, as things are.
+
+        A pause and a budget that is spent are waited for; a budget that fails isn't.
+        """
+        limit, meter = self.limit, self.meter
+        if not limit:
+            return False
+        if meter is None:
+            return units > limit
+        if isinstance(meter, Budget):
+            left = meter.remaining
+            return units > left and (left > 0 or meter.on_empty == "fail")
+        return units > meter.burst
+
+    def most(self) -> int:
+        """Return how many units there are at most at once, as things are."""
+        meter = self.meter
+        if meter is None:
+            return self.limit or 0
+        return max(0, meter.remaining) if isinstance(meter, Budget) else meter.burst
 
     def claimed_ahead(self, key: int) -> int:
         """Return the units claimed by those who stand here with a smaller key."""
@@ -82,7 +159,7 @@ class Lane:
 
     __slots__ = ("_gone", "_heap", "first", "names", "resources")
 
-    def __init__(self, names: frozenset[str], resources: tuple[Capacity, ...]) -> None:
+    def __init__(self, names: frozenset[str], resources: tuple[Resource, ...]) -> None:
         self.names = names
         self.resources = resources
         self.first: Ticket | None = None
@@ -110,12 +187,55 @@ class Lane:
         return None
 
     def forget(self) -> None:
-        """Note that a ticket somewhere in here was withdrawn. Amortised, its place is freed."""
+        """Note that a ticket somewhere in here has gone. Amortised, its place is freed."""
         self._gone += 1
         if self._gone > 32 and self._gone * 2 > len(self._heap):
             self._heap = [entry for entry in self._heap if entry[1].state == WAITING]
             heapify(self._heap)
             self._gone = 0
 
+    def tickets(self) -> list[Ticket]:
+        """Return those who wait here, in no order."""
+        return [ticket for _, ticket in self._heap if ticket.state == WAITING]
+
     def __len__(self) -> int:
         return len(self._heap) - self._gone
+
+
+class Aside:
+    """Tickets that stand nowhere until a limit allows what they want, by how much that is."""
+
+    __slots__ = ("_heap", "_here")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Ticket]] = []
+        self._here: dict[Ticket, None] = {}
+
+    def add(self, ticket: Ticket, units: int) -> None:
+        """Put a ticket here that wants so many units."""
+        self._here[ticket] = None
+        heappush(self._heap, (units, ticket.key, ticket))
+
+    def least(self) -> tuple[int, Ticket] | None:
+        """Return the ticket that wants the fewest units, with their number."""
+        heap = self._heap
+        while heap and heap[0][2] not in self._here:
+            heappop(heap)
+        return (heap[0][0], heap[0][2]) if heap else None
+
+    def remove(self, ticket: Ticket) -> None:
+        """Take a ticket out. Amortised, its place is freed."""
+        del self._here[ticket]
+        heap = self._heap
+        if len(heap) > 32 and len(heap) > 2 * len(self._here):
+            self._heap = [entry for entry in heap if entry[2] in self._here]
+            heapify(self._heap)
+        elif not self._here:
+            heap.clear()
+
+    def tickets(self) -> list[Ticket]:
+        """Return those who are here, in the order in which they came."""
+        return list(self._here)
+
+    def __len__(self) -> int:
+        return len(self._here)

@@ -1,105 +1,73 @@
-"""ResourceManager: the one queue for everything that waits for a limit.
+"""ResourceManager: the limits of a program, and the way to ask for what they limit.
 
-A request names amounts of several resources and is granted all or nothing, at one instant;
-nothing is held while waiting, so requests never deadlock on each other.
-
-The rule. Tickets that want the same set of resources form a *lane*, in the order of arrival, and
-only the first of a lane is looked at. It stands at a resource that stops it and claims its amount
-there. A ticket may go if at every resource it wants, what is free covers the claims standing there
-ahead of it plus its own amount. When the resource it stands at has enough for it but another one
-stops it, it was passed over, and moves there; after `PASS_OVERS` of that it *reserves*: it stands
-at all its resources. With equal holding times of at most H, the first waiter overall is granted
-within (PASS_OVERS + 1)·H.
+Who is granted, and in which order, is decided in `grant_queue`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import difflib
+import math
 import warnings
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from types import MappingProxyType, TracebackType
+from fractions import Fraction
+from types import TracebackType
 from typing import Any
 
-from cascade.errors import AcquireTimeoutError, InfeasibleRequestError, ResourceError
-from cascade.runtime.lanes import Capacity, Lane
-from cascade.runtime.ticket import HELD, RELEASED, WAITING, WITHDRAWN, Request, Ticket
+from cascade.errors import AcquireTimeoutError, ResourceError
+from cascade.runtime.explanations import Statistics, Waiting, explain, statistics
+from cascade.runtime.grant_queue import PASS_OVERS, GrantQueue, infeasible
+from cascade.runtime.lanes import METERED, Aside, Kind, Resource
+from cascade.runtime.meters import Budget, OnEmpty, Rate
+from cascade.runtime.ticket import HELD, WAITING, WITHDRAWN, Request, Ticket
 from cascade.runtime.timers import call_at
-from cascade.spec.amounts import MOST, UNITS, check_amount, from_units, to_units
-from cascade.spec.checks import check_duration, check_name, shown
+from cascade.spec.amounts import MOST, UNITS, check_amount, to_units
+from cascade.spec.checks import check_duration, check_finite, check_name, check_priority, shown
 
-PASS_OVERS = 2
-"""How often a first waiter is passed over before it reserves at all its resources."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceStatistics:
-    """The state of one resource at one instant."""
-
-    capacity: float | None
-    """What there is at most; None without a limit."""
-    used: float
-    """What is taken. Above the capacity only while a lowered limit drains."""
-    waiting: int
-    """How many tickets wait that want some of it."""
-    peak: float
-    """The most that was ever used."""
+__all__ = ["PASS_OVERS", "ResourceManager"]
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """The state of a resource manager at one instant."""
-
-    resources: Mapping[str, ResourceStatistics]
-    """The resources that have a capacity or were ever asked for."""
-    holding: int
-    """How many tickets are held."""
-    waiting: int
-    """How many tickets wait."""
-
-
-class ResourceManager:
-    """Hands out amounts of resources: exactly, in order of arrival, all or nothing.
+class ResourceManager(GrantQueue):
+    """Hands out amounts of resources: exactly, in order, all or nothing.
 
     One manager can be injected into any number of engines of one event loop, so that one limit
     holds for all of them. Idle, it belongs to no loop. It may be steered while work runs.
 
+    There are four kinds of resource, and a name has one of them: a capacity comes back on release,
+    a rate with time, a gate only has to be open, and a budget never comes back by itself. A name
+    without a limit is unlimited, and its usage is counted.
+
     Args:
         capacity: how much there is of each resource, such as ``{"cpu_slot": 100}``; None as an
             amount means unlimited, 0 a pause.
+        aging: with priorities, seconds of waiting that are worth one level of priority, so that
+            nobody waits for ever; None (the default) makes priorities strict.
+        strict: refuse requests for names that were never given a limit.
 
     Raises:
         TypeError, ValueError: an amount isn't a finite number ≥ 0; it names the resource.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_arrivals",
-        "_aside",
-        "_holding",
-        "_lanes",
-        "_loop",
-        "_prepared",
-        "_resources",
-        "_waiting",
-        "_warned",
-        "looks",
-    )
+    __slots__ = ("__weakref__", "_aging", "_arrivals", "_prepared", "_strict", "_warned")
 
-    def __init__(self, capacity: Mapping[str, float | None] | None = None) -> None:
-        self._resources: dict[str, Capacity] = {}
+    def __init__(
+        self,
+        capacity: Mapping[str, float | None] | None = None,
+        *,
+        aging: float | None = None,
+        strict: bool = False,
+    ) -> None:
+        super().__init__()
         self._prepared: dict[tuple[str, int], Request] = {}
-        self._lanes: dict[frozenset[str], Lane] = {}
-        self._aside: dict[Ticket, None] = {}
         self._arrivals = 0
-        self._holding = 0
-        self._waiting = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._aging = None
+        if aging is not None:
+            if check_finite("aging", aging) <= 0:
+                raise ValueError(f"aging must be above 0 seconds per level, got {aging!r}")
+            self._aging = Fraction(aging)
+        self._strict = strict
         self._warned: set[str] = set()
-        self.looks = 0
-        """How many tickets standing in line were looked at so far: the work of the queue."""
         if capacity is not None:
             self.set_capacity(capacity)
 
@@ -112,41 +80,116 @@ class ResourceManager:
         drains), 0 pauses, None removes the limit.
 
         Raises:
-            TypeError, ValueError: an amount isn't a finite number ≥ 0; nothing is changed then.
+            TypeError: an amount isn't a number; nothing is changed then.
+            ValueError: an amount isn't finite and ≥ 0, or a name is of another kind.
             ResourceError: the manager is in use by the loop of another thread.
         """
         _check_mapping("capacity", capacity)
         limits: dict[str, int | None] = {}
         for name, amount in capacity.items():
-            check_name(name)
+            self._check_kind(name, "capacity")
             if amount is None:
                 limits[name] = None
             else:
                 check_amount(name, amount)
                 limits[name] = to_units(amount)
         self._check_steering()
-        changed: dict[Lane, None] = {}
-        touched = []
+        changed = []
         for name, limit in limits.items():
-            resource = self._resource(name)
-            resource.known = True
+            resource = self._resource(name, "capacity")
             if resource.limit != limit:
                 resource.limit = limit
-                touched.append(resource)
-                changed.update(resource.lanes)
-        if not touched or not self._waiting:
-            return
-        for ticket in list(self._aside):
-            if self._excess(ticket.request) is None:
-                del self._aside[ticket]
-                changed[self._into_lane(ticket)] = None
-        dirty = dict.fromkeys(touched)
-        for lane in changed:
-            if lane.first is not None:
-                self._leave_lines(lane.first, dirty)
-                lane.first = None
-            self._find_first(lane, dirty)
-        self._settle(dirty)
+                changed.append(resource)
+        if changed:
+            self._limits_changed(changed)
+
+    def set_rate(self, name: str, per_second: float | None, burst: float = 1) -> None:
+        """Set how much of a resource may be taken in a second.
+
+        An amount is taken on grant and comes back with time. Changed, the rate goes on with what
+        is there (at most the new burst); whoever waits is served at the new speed at once.
+
+        Args:
+            name: the resource.
+            per_second: how much comes back in a second, such as ``10 / 60``; None: no limit.
+            burst: how much may be taken at once after a pause, at least 1.
+
+        Raises:
+            TypeError: `per_second` or `burst` isn't a number.
+            ValueError: `per_second` isn't finite and above 0, `burst` is below 1, or the name is
+                of another kind.
+            ResourceError: the manager is in use by the loop of another thread.
+        """
+        self._check_kind(name, "rate")
+        if per_second is not None and check_finite(f"per_second of {name!r}", per_second) <= 0:
+            raise ValueError(
+                f"per_second of {name!r} must be above 0, got {per_second!r}; "
+                "to let nothing through for a while, use a gate"
+            )
+        if check_finite(f"burst of {name!r}", burst) < 1:
+            raise ValueError(f"burst of {name!r} must be at least 1, got {burst!r}")
+        check_amount(name, burst)
+        self._check_steering()
+        resource, units = self._resource(name, "rate"), to_units(burst)
+        if per_second is None:
+            resource.limit = resource.meter = None
+        elif isinstance(resource.meter, Rate):
+            resource.meter.change(float(per_second), units, self._now())
+        else:
+            resource.meter = Rate(float(per_second), units)
+            resource.limit = METERED
+        self._limits_changed([resource])
+
+    def set_gate(self, name: str, open: bool) -> None:
+        """Open or close a gate: as long as it is closed, nobody who wants it is granted.
+
+        Raises:
+            TypeError: `open` isn't a bool.
+            ValueError: the name is of another kind.
+            ResourceError: the manager is in use by the loop of another thread.
+        """
+        self._check_kind(name, "gate")
+        if not isinstance(open, bool):
+            raise TypeError(f"open of {name!r} must be True or False, got {open!r}")
+        self._check_steering()
+        resource = self._resource(name, "gate")
+        limit = None if open else 0
+        if resource.limit != limit:
+            resource.limit = limit
+            self._limits_changed([resource])
+
+    def set_budget(self, name: str, remaining: float | None, on_empty: OnEmpty = "wait") -> None:
+        """Set how much is left of something that is spent for good, such as money.
+
+        An amount is spent on grant; `Ticket.settle` corrects an estimate afterwards.
+
+        Args:
+            name: the resource.
+            remaining: how much is left from now on; None: no limit.
+            on_empty: whether a request for more than is left waits until there is more, or fails
+                with an `InfeasibleRequestError`.
+
+        Raises:
+            TypeError: `remaining` isn't a number.
+            ValueError: `remaining` isn't finite and ≥ 0, `on_empty` is something else, or the name
+                is of another kind.
+            ResourceError: the manager is in use by the loop of another thread.
+        """
+        self._check_kind(name, "budget")
+        if remaining is not None:
+            check_amount(name, remaining)
+        if on_empty not in ("wait", "fail"):
+            raise ValueError(f"on_empty of {name!r} must be 'wait' or 'fail', got {on_empty!r}")
+        self._check_steering()
+        resource = self._resource(name, "budget")
+        if remaining is None:
+            resource.limit = resource.meter = None
+        elif isinstance(resource.meter, Budget):
+            resource.meter.remaining, resource.meter.on_empty = to_units(remaining), on_empty
+        else:
+            resource.meter = Budget(to_units(remaining), on_empty)
+            resource.limit = METERED
+        self._limits_changed([resource])
 
     # Asking
 
@@ -176,10 +219,10 @@ class ResourceManager:
             if units:
                 pairs.append((self._resource(name), units))
         for resource, _ in pairs:
-            if not resource.known:
-                self._warn_unknown(resource.name)
+            if resource.kind is None:
+                self._meet_unknown(resource.name)
         request = Request(tuple(pairs))
-        if len(pairs) == 1 and pairs[0][0].known and type(amount) is int and amount <= _SMALL:
+        if len(pairs) == 1 and pairs[0][0].kind and type(amount) is int and amount <= _SMALL:
             self._prepared[pairs[0][0].name, amount] = request
         return request
 
@@ -194,40 +237,44 @@ class ResourceManager:
             self._check_loop(loop)
         for resource, units in request.pairs:
             limit = resource.limit
-            if limit is not None and resource.used + resource.claimed + units > limit:
+            if (
+                limit is not None
+                and resource.used + resource.claimed + units > limit
+                and (resource.meter is None or not self._allows(resource, units))
+            ):
                 return None
         ticket = Ticket(self, request, owner)
         self._grant(ticket)
+        if self._spent:
+            self._settle({})
         return ticket
 
-    async def wait(self, request: Request, owner: str, timeout: float | None = None) -> Ticket:
+    async def wait(
+        self, request: Request, owner: str, timeout: float | None = None, priority: int = 0
+    ) -> Ticket:
         """Queue for a prepared request that `take` didn't grant, and return its ticket.
 
         Raises:
-            InfeasibleRequestError: an amount is above the capacity.
+            InfeasibleRequestError: an amount is above the capacity or burst, or above what is left
+                of a budget that fails.
             AcquireTimeoutError: not granted within `timeout` seconds.
         """
         excess = self._excess(request)
         if excess is not None:
             resource, units = excess
-            limit = resource.limit or 0
-            raise InfeasibleRequestError(resource.name, from_units(units), from_units(limit))
+            meter = resource.meter
+            if type(meter) is not Budget or meter.on_empty == "fail":
+                raise infeasible(resource, units)
         loop = self._loop  # `take` has just bound or checked it
         assert loop is not None
         ticket = Ticket(self, request, owner)
         ticket.future = future = loop.create_future()
-        self._arrivals += 1
-        ticket.key = self._arrivals
+        ticket.since = now = loop.time()
+        ticket.key = self._next_key(priority, now)
         ticket.passed = 0
         ticket.standing = []
-        self._waiting += 1
-        for resource, _ in request.pairs:
-            resource.waiting += 1
-        lane = self._into_lane(ticket)
-        dirty: dict[Capacity, None] = {}
-        if lane.first is None:
-            self._find_first(lane, dirty)
-            self._settle(dirty)
+        ticket.aside = None
+        self._enqueue(ticket)
         timer = None
         try:
             if timeout is not None:
@@ -252,30 +299,36 @@ class ResourceManager:
         self,
         amounts: Mapping[str, Any],
         *,
+        priority: int = 0,
         timeout: float | None = None,
         owner: str | None = None,
     ) -> Ticket:
         """Take amounts of resources, all at one instant, waiting in line until they are there.
 
         Args:
-            amounts: what is wanted, by resource, such as ``{"gpu": 1, "memory_gb": 4}``.
+            amounts: what is wanted, by resource, such as ``{"gpu": 1, "memory_gb": 4}``. Of a
+                gate, any amount above 0 means that it has to be open.
+            priority: a whole number; higher ones are ahead of lower ones.
             timeout: how long to wait at most, in seconds; None: as long as it takes.
             owner: who asks, in words, for explanations; the current task's name by default.
 
         Raises:
-            InfeasibleRequestError: an amount is above the capacity (0 is a pause, and waits).
+            InfeasibleRequestError: an amount is above the capacity or burst (a capacity of 0 is a
+                pause, and waits), or above what is left of a budget that fails.
             AcquireTimeoutError: not granted in time.
             TypeError, ValueError: an amount or the timeout isn't a number that makes sense.
             ResourceError: the manager is in use by another loop.
         """
         if timeout is not None:
             timeout = check_duration("timeout", timeout)
+        if priority:
+            check_priority(priority)
         request = self.prepare(amounts)
         if owner is None:
             owner = _current_owner()
         ticket = self.take(request, owner)
         if ticket is None:
-            ticket = await self.wait(request, owner, timeout)
+            ticket = await self.wait(request, owner, timeout, priority)
         return ticket
 
     def try_acquire(self, amounts: Mapping[str, Any], *, owner: str | None = None) -> Ticket | None:
@@ -291,254 +344,74 @@ class ResourceManager:
         self,
         amounts: Mapping[str, Any],
         *,
+        priority: int = 0,
         timeout: float | None = None,
         owner: str | None = None,
     ) -> AbstractAsyncContextManager[Ticket]:
         """Hold amounts of resources for an ``async with`` block; parameters as for `acquire`."""
-        return _Hold(self, amounts, timeout, owner)
+        return _Hold(self, amounts, priority, timeout, owner)
 
     def statistics(self) -> Statistics:
         """Return a frozen snapshot of all resources."""
-        resources = {
-            resource.name: ResourceStatistics(
-                capacity=None if resource.limit is None else from_units(resource.limit),
-                used=from_units(resource.used),
-                waiting=resource.waiting,
-                peak=from_units(resource.peak),
-            )
-            for resource in self._resources.values()
-        }
-        return Statistics(MappingProxyType(resources), self._holding, self._waiting)
+        return statistics(self)
+
+    def explain(self) -> list[Waiting]:
+        """Return why each waiter waits, in the order in which they stand."""
+        return explain(self)
 
     def lacking(self, request: Request) -> tuple[str, ...]:
-        """Return the names of the resources that keep a request waiting now."""
+        """Return the names of the resources that keep a new request waiting now."""
         return tuple(
             [
                 resource.name
                 for resource, units in request.pairs
-                if resource.limit is not None
-                and resource.used + resource.claimed + units > resource.limit
+                if not self._allows(resource, units)
             ]
         )
 
-    # Granting and giving back
+    def settle(self, ticket: Ticket, spent: Mapping[str, float]) -> None:
+        """Correct what a ticket has spent of its budgets; see `Ticket.settle`."""
+        _check_mapping("spent", spent)
+        wanted = []
+        taken = {resource.name: resource for resource, _ in ticket.request.pairs}
+        for name, amount in spent.items():
+            resource = taken.get(name)
+            if resource is None or resource.kind != "budget":
+                budgets = [other for other, r in taken.items() if r.kind == "budget"]
+                raise ValueError(
+                    f"{name!r} is no budget that {ticket!r} has asked for; "
+                    + (f"it has asked for {', '.join(budgets)}" if budgets else "it has none")
+                )
+            check_amount(name, amount)
+            wanted.append((resource, to_units(amount)))
+        self._check_steering()
+        before = dict(ticket.request.pairs) | getattr(ticket, "settled", {})
+        ticket.settled = before | dict(wanted)
+        for resource, units in wanted:
+            meter = resource.meter
+            if isinstance(meter, Budget):
+                meter.spend(units - before[resource], 0.0)
+                self._budget_changed(resource, gained=units < before[resource])
+
+    def _allows(self, resource: Resource, units: int) -> bool:
+        """Whether a resource has so many units for somebody behind all who stand there."""
+        return resource.allows(resource.claimed + units, self._now())
+
+    def _next_key(self, priority: int, now: float) -> int:
+        """Return the place of a new waiter: smaller ones are ahead."""
+        self._arrivals += 1
+        if self._aging is None:
+            return self._arrivals - priority * _LEVEL
+        return math.floor((Fraction(now) - self._aging * priority) * UNITS) * _LEVEL + (
+            self._arrivals
+        )
 
     def give_back(self, ticket: Ticket) -> None:
         """Take a held ticket back; tickets call this when they are released."""
         if self._loop is not None and _running_loop_or_none() is not self._loop:
             self._check_release()
             self._leave_closed_loop()
-        ticket.state = RELEASED
-        self._holding -= 1
-        if len(ticket.request.pairs) == 1:
-            resource, units = ticket.request.pairs[0]
-            resource.used -= units
-            if resource.line and not self._serve_line(resource):
-                self._settle({resource: None})
-            return
-        dirty = None
-        for resource, units in ticket.request.pairs:
-            resource.used -= units
-            if resource.line:
-                if dirty is None:
-                    dirty = {resource: None}
-                else:
-                    dirty[resource] = None
-        if dirty is not None:
-            self._settle(dirty)
-
-    def _grant(self, ticket: Ticket) -> None:
-        ticket.state = HELD
-        self._holding += 1
-        for resource, units in ticket.request.pairs:
-            used = resource.used + units
-            resource.used = used
-            if used > resource.peak:
-                resource.peak = used
-
-    def _settle(self, dirty: dict[Capacity, None]) -> None:
-        """Grant, move or set aside the waiters that changed lines let go, smallest key first."""
-        while dirty:
-            best = None
-            for resource in tuple(dirty):
-                ticket = self._ready_at(resource)
-                if ticket is None:
-                    del dirty[resource]
-                elif best is None or ticket.key < best.key:
-                    best = ticket
-            if best is not None:
-                self._advance(best, dirty)
-
-    def _serve_line(self, resource: Capacity) -> bool:
-        """Serve a line while its first wants nothing else; whether that settles the line.
-
-        This is what `_settle` does, written out for the most common case: a release of one
-        resource costs half of what it would cost there.
-        """
-        line, limit = resource.line, resource.limit
-        while line:
-            _, ticket, units = line[0]
-            if limit is not None:
-                free = limit - resource.used
-                if free > 0:
-                    self.looks += 1
-                if free < units:
-                    return True
-            if ticket.request.names is not resource.alone:
-                return False
-            lane, future = ticket.lane, ticket.future
-            lane.pop()
-            lane.first = None
-            ticket.standing.clear()
-            self._waiting -= 1
-            resource.waiting -= 1
-            if future is None or future.done():
-                ticket.state = WITHDRAWN
-            else:
-                self._grant(ticket)
-                future.set_result(None)
-            successor = lane.head()
-            if successor is None:
-                resource.claimed -= units
-                del line[0]
-                self._remove_lane(lane)
-                continue
-            wanted = successor.request.pairs[0][1]
-            if (limit and wanted > limit) or (len(line) > 1 and line[1][0] < successor.key):
-                resource.claimed -= units
-                del line[0]
-                self._find_first(lane, {})
-            else:
-                lane.first = successor
-                successor.standing.append(resource)
-                resource.claimed += wanted - units
-                line[0] = (successor.key, successor, wanted)
-        return True
-
-    def _ready_at(self, resource: Capacity) -> Ticket | None:
-        """Return the first in a line for whom this resource has enough, behind earlier claims."""
-        if not resource.line:
-            return None
-        limit = resource.limit
-        free = _PLENTY if limit is None else limit - resource.used
-        for _, ticket, units in resource.line:
-            if free <= 0:
-                return None
-            self.looks += 1
-            free -= units
-            if free >= 0 and (len(ticket.standing) == 1 or self._stopping(ticket) is None):
-                return ticket
-        return None
-
-    def _stopping(self, ticket: Ticket) -> Capacity | None:
-        """Return what stops a ticket: a paused resource rather than another; None if nothing."""
-        stopping = None
-        key = ticket.key
-        for resource, units in ticket.request.pairs:
-            limit = resource.limit
-            if limit is not None and (resource.used + resource.claimed_ahead(key) + units > limit):
-                if limit == 0:
-                    return resource
-                if stopping is None:
-                    stopping = resource
-        return stopping
-
-    def _advance(self, ticket: Ticket, dirty: dict[Capacity, None]) -> None:
-        """Grant a ticket whose place has enough for it, or move it to where it is stopped."""
-        lane = ticket.lane
-        # Its place has enough, so only another resource could stop it.
-        stopping = self._stopping(ticket) if len(ticket.request.pairs) > 1 else None
-        self._leave_lines(ticket, dirty)
-        if stopping is not None:
-            ticket.passed += 1
-            self._stand(ticket, stopping)
-            return
-        lane.pop()
-        lane.first = None
-        self._unqueue(ticket)
-        future = ticket.future
-        if future is None or future.done():
-            # Cancelled, but its coroutine has not run yet: it must not be given anything.
-            ticket.state = WITHDRAWN
-        else:
-            self._grant(ticket)
-            future.set_result(None)
-        self._find_first(lane, dirty)
-
-    def _stand(self, ticket: Ticket, stopping: Capacity) -> None:
-        reserves = ticket.passed >= PASS_OVERS and stopping.limit != 0
-        for resource, units in ticket.request.pairs:
-            if reserves or resource is stopping:
-                resource.join(ticket, units)
-                ticket.standing.append(resource)
-
-    def _leave_lines(self, ticket: Ticket, dirty: dict[Capacity, None]) -> None:
-        standing, ticket.standing = ticket.standing, []
-        for resource in standing:
-            resource.leave(ticket)
-            if resource.line:
-                dirty[resource] = None
-
-    # Lanes
-
-    def _into_lane(self, ticket: Ticket) -> Lane:
-        names = ticket.request.names
-        lane = self._lanes.get(names)
-        if lane is None:
-            resources = tuple([resource for resource, _ in ticket.request.pairs])
-            lane = self._lanes[names] = Lane(names, resources)
-            for resource in resources:
-                resource.lanes[lane] = None
-        ticket.lane = lane
-        lane.push(ticket)
-        return lane
-
-    def _find_first(self, lane: Lane, dirty: dict[Capacity, None]) -> None:
-        """Let the next ticket of a lane stand where it is stopped, or remove an empty lane."""
-        while (ticket := lane.head()) is not None:
-            if self._excess(ticket.request) is None:
-                break
-            # A lowered limit made it impossible: it steps aside and blocks nobody.
-            lane.pop()
-            self._aside[ticket] = None
-        if ticket is None:
-            self._remove_lane(lane)
-            return
-        lane.first = ticket
-        stopping = self._stopping(ticket)
-        if stopping is None:
-            # It may go; standing at a line that is looked at, it will, in the order of keys.
-            stopping = lane.resources[0]
-            dirty[stopping] = None
-        self._stand(ticket, stopping)
-
-    def _remove_lane(self, lane: Lane) -> None:
-        del self._lanes[lane.names]
-        for resource in lane.resources:
-            del resource.lanes[lane]
-
-    # Leaving
-
-    def _withdraw(self, ticket: Ticket) -> None:
-        """Take a waiting ticket out of the queue without a trace, and wake whom it blocked."""
-        ticket.state = WITHDRAWN
-        self._unqueue(ticket)
-        if ticket in self._aside:
-            del self._aside[ticket]
-            return
-        lane = ticket.lane
-        lane.forget()
-        if lane.first is ticket:
-            dirty: dict[Capacity, None] = {}
-            self._leave_lines(ticket, dirty)
-            lane.first = None
-            self._find_first(lane, dirty)
-            self._settle(dirty)
-
-    def _unqueue(self, ticket: Ticket) -> None:
-        self._waiting -= 1
-        for resource, _ in ticket.request.pairs:
-            resource.waiting -= 1
+        super().give_back(ticket)
 
     def _expire(self, ticket: Ticket) -> None:
         future = ticket.future
@@ -548,30 +421,37 @@ class ResourceManager:
 
     # Checks
 
-    def _resource(self, name: str) -> Capacity:
+    def _resource(self, name: str, kind: Kind | None = None) -> Resource:
         resource = self._resources.get(name)
         if resource is None:
-            resource = self._resources[name] = Capacity(name)
+            resource = self._resources[name] = Resource(name)
+        if kind is not None:
+            resource.kind = kind
         return resource
 
-    def _excess(self, request: Request) -> tuple[Capacity, int] | None:
-        """Return what of a request is above a limit, so that it could never be granted."""
-        for resource, units in request.pairs:
-            if resource.limit and units > resource.limit:
-                return resource, units
-        return None
+    def _check_kind(self, name: str, kind: Kind) -> None:
+        check_name(name)
+        resource = self._resources.get(name)
+        if resource is not None and resource.kind not in (None, kind):
+            raise ValueError(f"{name!r} is a {resource.kind} already, it can't be a {kind} too")
 
-    def _warn_unknown(self, name: str) -> None:
+    def _meet_unknown(self, name: str) -> None:
+        """Refuse a name without a limit, or warn about it once."""
         if name in self._warned:
             return
-        known = [resource.name for resource in self._resources.values() if resource.known]
+        known = [resource.name for resource in self._resources.values() if resource.kind]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+        if self._strict:
+            del self._resources[name]
+            raise ValueError(
+                f"the resource {name!r} has no limit, and this manager is strict; {hint}"
+            )
         if not known:
             return
         self._warned.add(name)
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
         warnings.warn(
-            f"the resource {name!r} has no capacity, so it is unlimited; {hint}",
+            f"the resource {name!r} has no limit, so it is unlimited; {hint}",
             RuntimeWarning,
             stacklevel=4,
         )
@@ -581,21 +461,24 @@ class ResourceManager:
         if loop is self._loop:
             return
         bound = self._loop
-        if bound is not None and (self._holding or self._waiting):
+        if bound is not None and (self._held or self._waiting):
             if not bound.is_closed():
                 raise ResourceError(
                     "this ResourceManager is in use by another event loop: "
-                    f"{self._holding} tickets are held there and {self._waiting} wait. "
+                    f"{len(self._held)} tickets are held there and {self._waiting} wait. "
                     "Use one manager per loop, or wait until it is idle"
                 )
             self._leave_closed_loop()
         self._loop = loop
+        for resource in self._resources.values():
+            if isinstance(resource.meter, Rate):
+                resource.meter.move_to(loop.time())
 
     def _check_steering(self) -> None:
         """Refuse to change limits under the loop that uses the manager, from outside of it."""
         self._leave_closed_loop()
         bound = self._loop
-        if bound is None or not (self._holding or self._waiting):
+        if bound is None or not (self._held or self._waiting):
             return
         running = _running_loop_or_none()
         if running is not None:
@@ -608,19 +491,20 @@ class ResourceManager:
         if self._loop is None or not self._loop.is_closed():
             return
         self._loop = None
-        waiters = [*self._aside]
-        for lane in list(self._lanes.values()):
-            while (ticket := lane.head()) is not None:
-                lane.pop()
-                waiters.append(ticket)
+        waiters = [ticket for lane in self._lanes.values() for ticket in lane.tickets()]
         for resource in self._resources.values():
+            waiters += resource.aside.tickets()
+            resource.aside = Aside()
             resource.line.clear()
             resource.lanes.clear()
+            resource.reservers.clear()
             resource.claimed = resource.waiting = 0
+            resource.timer = None
         for ticket in waiters:
             ticket.state = WITHDRAWN
         self._lanes.clear()
-        self._aside.clear()
+        self._spent.clear()
+        self._unarmed.clear()
         self._waiting = 0
 
     def _check_release(self) -> None:
@@ -633,8 +517,8 @@ class ResourceManager:
             )
 
 
-_PLENTY = 1 << 120
-"""More units than anybody asks for."""
+_LEVEL = 1 << 62
+"""Arrivals between one level of priority and the next."""
 _SMALL = 64
 """Requests for one resource are kept prepared up to this amount."""
 
@@ -642,17 +526,27 @@ _SMALL = 64
 class _Hold:
     """The context manager of `ResourceManager.hold`."""
 
-    __slots__ = ("_amounts", "_entered", "_manager", "_owner", "_ticket", "_timeout")
+    __slots__ = (
+        "_amounts",
+        "_entered",
+        "_manager",
+        "_owner",
+        "_priority",
+        "_ticket",
+        "_timeout",
+    )
 
     def __init__(
         self,
         manager: ResourceManager,
         amounts: Mapping[str, Any],
+        priority: int,
         timeout: float | None,
         owner: str | None,
     ) -> None:
         self._manager = manager
         self._amounts = amounts
+        self._priority = priority
         self._timeout = timeout
         self._owner = owner
         self._ticket: Ticket | None = None
@@ -662,13 +556,15 @@ class _Hold:
         if self._entered:
             raise ResourceError("this hold is entered already; call hold() once for each block")
         timeout = None if self._timeout is None else check_duration("timeout", self._timeout)
+        if self._priority:
+            check_priority(self._priority)
         manager, owner = self._manager, self._owner or _current_owner()
         request = manager.prepare(self._amounts)
         self._entered = True
         try:
             ticket = manager.take(request, owner)
             if ticket is None:
-                ticket = await manager.wait(request, owner, timeout)
+                ticket = await manager.wait(request, owner, timeout, self._priority)
         except BaseException:
             self._entered = False
             raise

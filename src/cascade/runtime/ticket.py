@@ -9,8 +9,9 @@ from cascade.spec.amounts import from_units
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Mapping
 
-    from cascade.runtime.lanes import Capacity, Lane
+    from cascade.runtime.lanes import Lane, Resource
     from cascade.runtime.resource_manager import ResourceManager
 
 WAITING, HELD, RELEASED, WITHDRAWN = range(4)
@@ -22,7 +23,7 @@ class Request:
 
     __slots__ = ("names", "pairs")
 
-    def __init__(self, pairs: tuple[tuple[Capacity, int], ...]) -> None:
+    def __init__(self, pairs: tuple[tuple[Resource, int], ...]) -> None:
         self.pairs = pairs
         """(resource, units) for each resource that is wanted."""
         if len(pairs) == 1:
@@ -46,6 +47,7 @@ class Ticket:
 
     __slots__ = (
         "__weakref__",
+        "aside",
         "future",
         "key",
         "lane",
@@ -53,16 +55,22 @@ class Ticket:
         "owner",
         "passed",
         "request",
+        "settled",
+        "since",
         "standing",
         "state",
     )
 
     # Filled in only for a ticket that has to wait: an uncontended one never needs them.
+    aside: Resource | None
     future: asyncio.Future[None] | None
     key: int
     lane: Lane
     passed: int
-    standing: list[Capacity]
+    since: float
+    standing: list[Resource]
+    # Filled in only when an estimate is corrected: the units that were spent really.
+    settled: dict[Resource, int]
 
     def __init__(self, manager: ResourceManager, request: Request, owner: str) -> None:
         self.manager = manager
@@ -89,6 +97,26 @@ class Ticket:
                 + (" already" if self.state == RELEASED else "")
             )
         self.manager.give_back(self)
+
+    def settle(self, amounts: Mapping[str, float] | None = None, /, **spent: float) -> None:
+        """Say what was really spent of budgets that were asked for by an estimate.
+
+        The difference is put back, or taken; what is left may go below 0 by that. It may be said
+        again, before or after the release: the last time counts.
+
+        Args:
+            amounts: what was spent, by name, for names that can't be keywords.
+            **spent: what was spent, by name.
+
+        Raises:
+            TypeError: an amount isn't a number.
+            ValueError: an amount isn't finite and ≥ 0, or a name is no budget of this ticket.
+            ResourceError: the ticket was never granted, or this is another thread than the
+                manager's.
+        """
+        if self.state not in (HELD, RELEASED):
+            raise ResourceError(f"{self!r} can't be settled: it is {_WORDS[self.state]}")
+        self.manager.settle(self, {**(amounts or {}), **spent})
 
     def __repr__(self) -> str:
         amounts = ", ".join(f"{name}={amount:g}" for name, amount in self.amounts.items())

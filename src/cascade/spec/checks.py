@@ -90,3 +90,14 @@ def check_whole(argument: str, value: object, least: int) -> int:
     if value < least:
         raise ValueError(f"{argument} must be a whole number ≥ {least}, got {shown(value)}")
     return value
+
+
+def check_priority(value: object) -> int:
+    """Return a priority: a whole number, of either sign.
+
+    Raises:
+        TypeError: it isn't a whole number (a bool isn't one here).
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"priority must be a whole number, got {shown(value)}")
+    return value
