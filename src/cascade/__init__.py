@@ -18,9 +18,11 @@ from cascade import errors
 from cascade.adapters.executors.local import LocalExecutor
 from cascade.adapters.solvers.native import NativeSolver
 from cascade.app import arun, run
+from cascade.runtime.attempts import released
 from cascade.runtime.bus import MessageBus
 from cascade.runtime.engine import Engine
 from cascade.runtime.resource_manager import ResourceManager
+from cascade.spec.constraint import GlobalConstraint
 from cascade.spec.lazy import LazyResult
 from cascade.spec.resource import inject, resource
 from cascade.spec.tail_call import TailCall
@@ -40,6 +42,8 @@ __all__ = [  # noqa: RUF022 - grouped by theme
     "Engine",
     # Limits
     "ResourceManager",
+    "GlobalConstraint",
+    "released",
     # Parts of an engine
     "LocalExecutor",
     "MessageBus",

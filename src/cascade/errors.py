@@ -84,6 +84,10 @@ class AcquireTimeoutError(ResourceError, TimeoutError):
         """How long it was waited for, in seconds."""
 
 
+class DeadlockError(ResourceError):
+    """Tasks hold what they wait for themselves; the message tells the circle."""
+
+
 class ConnectorError(CascadeError):
     """A connector was used while it isn't connected."""
 

@@ -6,18 +6,21 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+from weakref import WeakKeyDictionary
 
 from cascade.adapters.executors.local import LocalExecutor
 from cascade.adapters.solvers.native import NativeSolver
 from cascade.errors import GraphError
 from cascade.graph.build import build
 from cascade.graph.model import Plan
+from cascade.runtime.attempts import current_attempt
 from cascade.runtime.bus import MessageBus
+from cascade.runtime.constraints import ConstraintManager
 from cascade.runtime.graph_run import GraphRun
 from cascade.runtime.notes import annotate
 from cascade.runtime.resource_manager import ResourceManager
 from cascade.runtime.resource_scopes import CONNECTOR, check_injections
-from cascade.runtime.run import current_run, to_the_end
+from cascade.runtime.run import Run, current_run, to_the_end
 from cascade.spec.checks import shown
 from cascade.spec.resource import ResourceDefinition
 
@@ -57,14 +60,14 @@ class Engine:
 
     __slots__ = (
         "__weakref__",
-        "_active",
         "_executor",
         "_owns_executor",
-        "_resource_manager",
+        "_runs",
         "bus_in_use",
         "cache_backend",
         "connector",
         "definitions",
+        "manager_in_use",
         "name",
         "solver",
         "state_backend_factory",
@@ -112,12 +115,14 @@ class Engine:
         self.connector = connector
         """The connector that was given."""
         self.cache_backend = cache_backend
-        self._resource_manager = resource_manager
+        self.manager_in_use = resource_manager
+        """The resource manager, if one was given or asked for."""
         self.name = name
         """The engine's name, or None."""
         self.definitions: Mapping[str, ResourceDefinition] = _NO_DEFINITIONS
         """The registered resources, by name."""
-        self._active = 0
+        # Weakly, so that a run whose loop was closed under it can go.
+        self._runs: WeakKeyDictionary[Run, None] = WeakKeyDictionary()
         if system_resources is not None:
             if not isinstance(system_resources, Mapping):
                 raise TypeError(
@@ -136,9 +141,20 @@ class Engine:
     @property
     def resource_manager(self) -> ResourceManager:
         """The manager of the limits; made on first use unless one was injected."""
-        if self._resource_manager is None:
-            self._resource_manager = ResourceManager()
-        return self._resource_manager
+        if self.manager_in_use is None:
+            self.manager_in_use = ResourceManager()
+            self.manager_in_use.runs.update(self._runs)
+        return self.manager_in_use
+
+    @property
+    def constraint_manager(self) -> ConstraintManager:
+        """The live rules of the resource manager: shared by all engines that share it."""
+        return ConstraintManager(self)
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether there are live rules, or were."""
+        return self.manager_in_use is not None and self.manager_in_use.rules is not None
 
     @property
     def executor(self) -> Executor:
@@ -214,15 +230,20 @@ class Engine:
         connected = closing = False
         error: BaseException | None = None
         inside = current_run.set(run.run_id)
-        self._active += 1
+        holder = current_attempt.get()
+        waits = holder is not None and holder.waits()
+        self._runs[run] = None
+        if self.manager_in_use is not None:
+            self._join(self.manager_in_use, run)
         try:
             if self.connector is not None and CONNECTOR not in self.definitions:
                 await self.connector.connect()
                 connected = True
+                await self.constraint_manager.attach(self.connector)
             return await run.execute(use_vm)
         except GeneratorExit as closed:
             # The loop was closed under the run: nothing can be awaited any more.
-            self._active -= 1
+            self._leave(run)
             run.rest_skipped()
             run.finished(began, closed)
             closing = True
@@ -232,9 +253,21 @@ class Engine:
             run.rest_skipped()
             raise
         finally:
+            if waits and holder is not None:
+                holder.goes_on()
             if not closing:
                 await self._end(run, inside, began, connected, error)
             error = None
+
+    def _join(self, manager: ResourceManager, run: Run) -> None:
+        manager.runs[run] = None
+        if manager.rules is not None:
+            manager.rules.run_begins(run.loop)
+
+    def _leave(self, run: Run) -> None:
+        self._runs.pop(run, None)
+        if self.manager_in_use is not None:
+            self.manager_in_use.runs.pop(run, None)
 
     async def _end(
         self,
@@ -246,7 +279,7 @@ class Engine:
     ) -> None:
         """Clean up after a run, tell its end, and raise what the clean-up raised."""
         current_run.reset(inside)
-        self._active -= 1
+        self._leave(run)
         try:
             if connected or run.scope is not None or self._must_close_executor():
                 await to_the_end(self._clean_up(run, connected, error))
@@ -258,7 +291,7 @@ class Engine:
             error = None
 
     def _must_close_executor(self) -> bool:
-        return self._owns_executor and self._executor is not None and not self._active
+        return self._owns_executor and self._executor is not None and not self._runs
 
     async def _clean_up(
         self, run: GraphRun, connected: bool, failure: BaseException | None
@@ -278,6 +311,7 @@ class Engine:
         if connected:
             assert self.connector is not None
             try:
+                await self.constraint_manager.detach(self.connector)
                 await self.connector.disconnect()
             except Exception as error:
                 annotate(error, "while disconnecting the engine's connector")
@@ -301,7 +335,7 @@ class Engine:
             check_injections(names, self.definitions, self.connector is not None)
 
     def __repr__(self) -> str:
-        return f"<Engine {self.name or 'without a name'}, {self._active} runs>"
+        return f"<Engine {self.name or 'without a name'}, {len(self._runs)} runs>"
 
 
 def _check_port(argument: str, part: object, *methods: str) -> None:

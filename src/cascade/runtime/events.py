@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from cascade.spec.constraint import GlobalConstraint
+
 Status = Literal["succeeded", "failed", "cancelled"]
 """How a run or a task ended."""
 
@@ -123,3 +125,36 @@ class ResourceTornDown(ResourceEvent):
 
     error: BaseException | None = None
     """What its tear-down raised, if it failed."""
+
+
+@dataclass(slots=True)
+class ConstraintEvent(Event):
+    """Something that concerns a live rule; `run_id` is empty."""
+
+
+@dataclass(slots=True)
+class ConstraintApplied(ConstraintEvent):
+    """A rule holds from now on."""
+
+    constraint: GlobalConstraint
+    """The rule."""
+
+
+@dataclass(slots=True)
+class ConstraintRemoved(ConstraintEvent):
+    """A rule holds no longer."""
+
+    constraint: GlobalConstraint
+    """The rule."""
+    expired: bool
+    """Whether its time was up; otherwise somebody has removed it."""
+
+
+@dataclass(slots=True)
+class ConstraintRejected(ConstraintEvent):
+    """A message was no valid rule, and nothing has changed."""
+
+    constraint_id: str
+    """The id that it was for."""
+    reason: str
+    """What is wrong with it."""

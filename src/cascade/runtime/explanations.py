@@ -105,7 +105,7 @@ def statistics(queue: GrantQueue) -> Statistics:
     """Return the figures of a queue at this instant."""
     now = queue._now()
     oldest: dict[Resource, float] = {}
-    for ticket in _waiters(queue):
+    for ticket in waiters(queue):
         for resource, _ in ticket.request.pairs:
             oldest[resource] = min(oldest.get(resource, ticket.since), ticket.since)
     resources = {
@@ -155,7 +155,7 @@ def explain(queue: GrantQueue) -> list[Waiting]:
             holders.setdefault(resource, {})[ticket.owner] = None
     wanted_ahead: dict[Resource, int] = {}
     found = []
-    for ticket in sorted(_waiters(queue), key=lambda waiter: waiter.key):
+    for ticket in sorted(waiters(queue), key=lambda waiter: waiter.key):
         found.append(_why(ticket, now, holders, wanted_ahead))
         if ticket.aside is None:
             for resource, units in ticket.request.pairs:
@@ -206,9 +206,10 @@ def _why(
     )
 
 
-def _waiters(queue: GrantQueue) -> list[Ticket]:
-    waiters = [ticket for lane in queue._lanes.values() for ticket in lane.tickets()]
+def waiters(queue: GrantQueue) -> list[Ticket]:
+    """Return everybody who waits, in no order."""
+    found = [ticket for lane in queue._lanes.values() for ticket in lane.tickets()]
     for resource in queue._resources.values():
         if resource.aside:
-            waiters += resource.aside.tickets()
-    return waiters
+            found += resource.aside.tickets()
+    return found

@@ -22,12 +22,17 @@ granted within (PASS_OVERS + 1)·H.
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, cast
 
 from cascade.errors import InfeasibleRequestError
 from cascade.runtime.lanes import RANKS, Lane, Resource
 from cascade.runtime.meters import Budget, Rate
 from cascade.runtime.ticket import HELD, RELEASED, WITHDRAWN, Request, Ticket
 from cascade.spec.amounts import from_units
+
+if TYPE_CHECKING:
+    from cascade.runtime.resource_manager import ResourceManager
+    from cascade.runtime.rules import Asker
 
 PASS_OVERS = 2
 """How often a first waiter is passed over before it reserves at all its resources."""
@@ -456,7 +461,7 @@ class GrantQueue:
             else:
                 self._set_aside(ticket, *excess)
 
-    def _limits_changed(self, resources: list[Resource]) -> None:
+    def limits_changed(self, resources: list[Resource]) -> None:
         """Look at everybody whom changed limits concern."""
         if not self._waiting:
             return
@@ -482,6 +487,67 @@ class GrantQueue:
         changed: dict[Lane, None] = {}
         self._return(resource, changed)
         dirty: Lines = {resource: None}
+        for lane in changed:
+            self._reconsider(lane, dirty)
+        self._settle(dirty)
+
+    # Amending
+
+    def charge(self, request: Request, asker: str | Asker) -> Ticket:
+        """Count somebody in who runs already, whether or not there is room.
+
+        Of rates and budgets nothing is taken.
+        """
+        ticket = Ticket(cast("ResourceManager", self), request, asker)
+        ticket.state = HELD
+        self._held[ticket] = None
+        for resource, units in request.pairs:
+            resource.used += units
+            resource.peak = max(resource.peak, resource.used)
+        return ticket
+
+    def amend(self, changes: list[tuple[Ticket, Request]]) -> None:
+        """Change what tickets have asked for, in place: those that wait keep their arrival.
+
+        A ticket that is held gives back, or is charged with, what is different; of rates and
+        budgets nothing is taken.
+        """
+        dirty: Lines = {}
+        moving: dict[Ticket, Request] = {}
+        for ticket, request in changes:
+            if ticket.state == HELD:
+                for resource, units in ticket.request.pairs:
+                    resource.used -= units
+                    if resource.line:
+                        dirty[resource] = None
+                for resource, units in request.pairs:
+                    resource.used += units
+                    resource.peak = max(resource.peak, resource.used)
+                ticket.request = request
+            else:
+                moving[ticket] = request
+        changed: dict[Lane, None] = {}
+        for ticket in moving:
+            if ticket.aside is not None:
+                ticket.aside.aside.remove(ticket)
+                ticket.aside = None
+            else:
+                changed[ticket.lane] = None
+        for lane in changed:
+            if lane.first in moving:
+                self._leave_lines(lane.first, dirty)
+                lane.first = None
+            lane.remove(moving)
+        for ticket, request in moving.items():
+            for resource, _ in ticket.request.pairs:
+                resource.waiting -= 1
+            ticket.request = request
+            for resource, _ in request.pairs:
+                resource.waiting += 1
+            if request.pairs:
+                changed[self._into_lane(ticket)] = None
+            else:
+                self._serve(ticket)
         for lane in changed:
             self._reconsider(lane, dirty)
         self._settle(dirty)

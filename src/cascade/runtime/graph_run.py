@@ -83,13 +83,19 @@ class GraphRun(Run):
             self._machine = graph.result.node
         if self._machine is not None and len(graph) == 1 and graph.plain:
             return await self._run_machine()
-        if graph.plain and self._state is None and self._all_inline():
-            await self._run_in_order()
+        if graph.plain and self._state is None and not self.engine.has_rules and self._all_inline():
+            done = await self._run_in_order()
+            if done < len(graph):
+                await self._run_ready_queue(done)
         else:
             await self._run_ready_queue()
             if self._machine is not None and self._machine not in self._skips:
                 return await self._run_machine()
         return self._result()
+
+    def owns_task_of(self, node: int) -> bool:
+        """Whether the asyncio task of a node is the run's own: the machine's is the caller's."""
+        return node != self._machine
 
     def _all_inline(self) -> bool:
         return self._machine is None and all(
@@ -137,7 +143,8 @@ class GraphRun(Run):
 
     # In a fixed order: plans of inline tasks without policies need no counters at all
 
-    async def _run_in_order(self) -> None:
+    async def _run_in_order(self) -> int:
+        """Run nodes in the plan's order, until rules come; return how many were run."""
         graph = self.plan.graph
         nodes, recipes, values = graph.nodes, graph.recipes, self._values
         clean = contextvars.copy_context()
@@ -183,6 +190,9 @@ class GraphRun(Run):
                 if not (place + 1) % batch and (virtual or monotonic() > until):
                     await asyncio.sleep(0)
                     until = monotonic() + SLICE
+                    if self.engine.has_rules:
+                        return place + 1
+            return len(nodes)
         except StopIteration as stop:
             error = _wrapped(stop)
             self._told_in_order(node, error)
@@ -211,14 +221,21 @@ class GraphRun(Run):
 
     # By need: each node as soon as its last input is there
 
-    async def _run_ready_queue(self) -> None:
+    async def _run_ready_queue(self, done: int = 0) -> None:
+        """Run nodes as they get ready, but for the first so many of the plan's order."""
         graph = self.plan.graph
         self._missing = list(graph.in_degrees)
         self._consumers = list(graph.consumers)
+        ended = self.plan.order[:done]
+        for node in ended:
+            for other in graph.successors[node]:
+                self._missing[other] -= 1
+            for other in graph.needs[node]:
+                self._consumers[other] -= 1
         self._running: dict[asyncio.Future[Any], int] = {}
         self._unsaved: deque[tuple[int, Any, bool]] = deque()
         self._wake: asyncio.Future[None] | None = None
-        sources = [node for node in self.plan.order if not self._missing[node]]
+        sources = [node for node in self.plan.order[done:] if not self._missing[node]]
         if not graph.plain:
             rank = self.plan.rank
             sources.sort(key=lambda node: -rank[node])
@@ -308,7 +325,7 @@ class GraphRun(Run):
             if node == self._machine:
                 return
             mode = lazy.task.mode
-            if lazy.policies.constraints or lazy.injections:
+            if lazy.policies.constraints or lazy.injections or self._is_ruled(node):
                 self._spawn(node, run_node(self, node))
             elif mode == "async":
                 self._spawn(node, run_steps(self, node, lazy.task, self.arguments(node)))
@@ -330,6 +347,13 @@ class GraphRun(Run):
             self._failed(node, error)
             if not isinstance(error, Exception):
                 raise
+
+    def _is_ruled(self, node: int) -> bool:
+        """Whether a live rule is for a node."""
+        manager = self.engine.manager_in_use
+        if manager is None or manager.rules is None:
+            return False
+        return bool(manager.rules.matching(self.asker(node)))
 
     def _spawn(self, node: int, coroutine: Any) -> None:
         name = self.plan.graph.nodes[node].name
@@ -410,6 +434,8 @@ class GraphRun(Run):
         """Cancel what is under way and wait for it; return a cancellation that came meanwhile."""
         interrupted = None
         while self._running:
+            for attempt in self.attempts.values():
+                attempt.ended = True
             for future in list(self._running):
                 future.cancel()
             try:

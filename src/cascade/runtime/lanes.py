@@ -8,6 +8,7 @@ The firsts *stand* in the line of a resource that stops them, and claim their am
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Container
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Literal
 
@@ -40,6 +41,7 @@ class Resource:
         "blocked",
         "claimed",
         "granted",
+        "is_rule",
         "kind",
         "lanes",
         "limit",
@@ -62,6 +64,8 @@ class Resource:
         """The set of names of a request for nothing else."""
         self.kind: Kind | None = None
         """What it is; None until somebody sets a limit."""
+        self.is_rule = False
+        """Whether it stands for a live rule."""
         self.limit: int | None = None
         """Units that may be used at most; None without a limit; 0 is a pause; `METERED`."""
         self.meter: Rate | Budget | None = None
@@ -193,6 +197,14 @@ class Lane:
             self._heap = [entry for entry in self._heap if entry[1].state == WAITING]
             heapify(self._heap)
             self._gone = 0
+
+    def remove(self, tickets: Container[Ticket]) -> None:
+        """Take tickets out, wherever they are in here."""
+        self._heap = [
+            entry for entry in self._heap if entry[1].state == WAITING and entry[1] not in tickets
+        ]
+        heapify(self._heap)
+        self._gone = 0
 
     def tickets(self) -> list[Ticket]:
         """Return those who wait here, in no order."""

@@ -13,17 +13,26 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from fractions import Fraction
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
-from cascade.errors import AcquireTimeoutError, ResourceError
-from cascade.runtime.explanations import Statistics, Waiting, explain, statistics
+from cascade.errors import AcquireTimeoutError, DeadlockError, ResourceError
+from cascade.runtime.attempts import current_attempt
+from cascade.runtime.deadlock import find_deadlock, may_deadlock
+from cascade.runtime.explanations import Statistics, Waiting, explain, statistics, waiters
 from cascade.runtime.grant_queue import PASS_OVERS, GrantQueue, infeasible
 from cascade.runtime.lanes import METERED, Aside, Kind, Resource
 from cascade.runtime.meters import Budget, OnEmpty, Rate
-from cascade.runtime.ticket import HELD, WAITING, WITHDRAWN, Request, Ticket
+from cascade.runtime.rules import PREFIX, Asker, Rules
+from cascade.runtime.ticket import HELD, RELEASED, WAITING, WITHDRAWN, Request, Ticket
 from cascade.runtime.timers import call_at
 from cascade.spec.amounts import MOST, UNITS, check_amount, to_units
 from cascade.spec.checks import check_duration, check_finite, check_name, check_priority, shown
+
+if TYPE_CHECKING:
+    from cascade.ports import Connector
+    from cascade.runtime.constraints import Attachment
+    from cascade.runtime.run import Run
 
 __all__ = ["PASS_OVERS", "ResourceManager"]
 
@@ -49,7 +58,17 @@ class ResourceManager(GrantQueue):
         TypeError, ValueError: an amount isn't a finite number ≥ 0; it names the resource.
     """
 
-    __slots__ = ("__weakref__", "_aging", "_arrivals", "_prepared", "_strict", "_warned")
+    __slots__ = (
+        "__weakref__",
+        "_aging",
+        "_arrivals",
+        "_prepared",
+        "_strict",
+        "_warned",
+        "attached",
+        "rules",
+        "runs",
+    )
 
     def __init__(
         self,
@@ -68,6 +87,12 @@ class ResourceManager(GrantQueue):
             self._aging = Fraction(aging)
         self._strict = strict
         self._warned: set[str] = set()
+        self.rules: Rules | None = None
+        """The live rules, once there was one."""
+        self.runs: WeakKeyDictionary[Run, None] = WeakKeyDictionary()
+        """The runs that are going on in engines with this manager."""
+        self.attached: dict[Connector, Attachment] = {}
+        """The connectors over which rules come."""
         if capacity is not None:
             self.set_capacity(capacity)
 
@@ -93,7 +118,7 @@ class ResourceManager(GrantQueue):
             else:
                 check_amount(name, amount)
                 limits[name] = to_units(amount)
-        self._check_steering()
+        self.check_steering()
         changed = []
         for name, limit in limits.items():
             resource = self._resource(name, "capacity")
@@ -101,7 +126,7 @@ class ResourceManager(GrantQueue):
                 resource.limit = limit
                 changed.append(resource)
         if changed:
-            self._limits_changed(changed)
+            self.limits_changed(changed)
 
     def set_rate(self, name: str, per_second: float | None, burst: float = 1) -> None:
         """Set how much of a resource may be taken in a second.
@@ -129,7 +154,7 @@ class ResourceManager(GrantQueue):
         if check_finite(f"burst of {name!r}", burst) < 1:
             raise ValueError(f"burst of {name!r} must be at least 1, got {burst!r}")
         check_amount(name, burst)
-        self._check_steering()
+        self.check_steering()
         resource, units = self._resource(name, "rate"), to_units(burst)
         if per_second is None:
             resource.limit = resource.meter = None
@@ -138,7 +163,7 @@ class ResourceManager(GrantQueue):
         else:
             resource.meter = Rate(float(per_second), units)
             resource.limit = METERED
-        self._limits_changed([resource])
+        self.limits_changed([resource])
 
     def set_gate(self, name: str, open: bool) -> None:
         """Open or close a gate: as long as it is closed, nobody who wants it is granted.
@@ -151,12 +176,12 @@ class ResourceManager(GrantQueue):
         self._check_kind(name, "gate")
         if not isinstance(open, bool):
             raise TypeError(f"open of {name!r} must be True or False, got {open!r}")
-        self._check_steering()
+        self.check_steering()
         resource = self._resource(name, "gate")
         limit = None if open else 0
         if resource.limit != limit:
             resource.limit = limit
-            self._limits_changed([resource])
+            self.limits_changed([resource])
 
     def set_budget(self, name: str, remaining: float | None, on_empty: OnEmpty = "wait") -> None:
         """Set how much is left of something that is spent for good, such as money.
@@ -180,7 +205,7 @@ class ResourceManager(GrantQueue):
             check_amount(name, remaining)
         if on_empty not in ("wait", "fail"):
             raise ValueError(f"on_empty of {name!r} must be 'wait' or 'fail', got {on_empty!r}")
-        self._check_steering()
+        self.check_steering()
         resource = self._resource(name, "budget")
         if remaining is None:
             resource.limit = resource.meter = None
@@ -189,7 +214,7 @@ class ResourceManager(GrantQueue):
         else:
             resource.meter = Budget(to_units(remaining), on_empty)
             resource.limit = METERED
-        self._limits_changed([resource])
+        self.limits_changed([resource])
 
     # Asking
 
@@ -226,7 +251,7 @@ class ResourceManager(GrantQueue):
             self._prepared[pairs[0][0].name, amount] = request
         return request
 
-    def take(self, request: Request, owner: str) -> Ticket | None:
+    def take(self, request: Request, owner: str | Asker) -> Ticket | None:
         """Grant a prepared request at once if the rule allows, otherwise return None.
 
         Raises:
@@ -250,7 +275,11 @@ class ResourceManager(GrantQueue):
         return ticket
 
     async def wait(
-        self, request: Request, owner: str, timeout: float | None = None, priority: int = 0
+        self,
+        request: Request,
+        owner: str | Asker,
+        timeout: float | None = None,
+        priority: int = 0,
     ) -> Ticket:
         """Queue for a prepared request that `take` didn't grant, and return its ticket.
 
@@ -258,6 +287,7 @@ class ResourceManager(GrantQueue):
             InfeasibleRequestError: an amount is above the capacity or burst, or above what is left
                 of a budget that fails.
             AcquireTimeoutError: not granted within `timeout` seconds.
+            DeadlockError: it would wait for ever, as who holds it waits for this very request.
         """
         excess = self._excess(request)
         if excess is not None:
@@ -274,9 +304,16 @@ class ResourceManager(GrantQueue):
         ticket.passed = 0
         ticket.standing = []
         ticket.aside = None
+        ticket.timed = timeout is not None
+        ticket.attempt = attempt = current_attempt.get()
         self._enqueue(ticket)
+        waits = attempt is not None and attempt.waits()
         timer = None
         try:
+            if attempt is not None and ticket.state == WAITING and may_deadlock(request):
+                circle = find_deadlock(self, ticket)
+                if circle is not None:
+                    raise DeadlockError(f"deadlock: {circle}")
             if timeout is not None:
                 timer = call_at(loop.time() + timeout, self._expire, ticket)
             await future
@@ -290,9 +327,11 @@ class ResourceManager(GrantQueue):
         finally:
             if timer is not None:
                 timer.cancel()
-            ticket.future = None
+            if waits and attempt is not None:
+                attempt.goes_on()
+            ticket.future = ticket.attempt = None
         if ticket.state == WITHDRAWN:
-            raise AcquireTimeoutError(owner, request.amounts, timeout or 0.0)
+            raise AcquireTimeoutError(str(owner), request.amounts, timeout or 0.0)
         return ticket
 
     async def acquire(
@@ -316,6 +355,7 @@ class ResourceManager(GrantQueue):
             InfeasibleRequestError: an amount is above the capacity or burst (a capacity of 0 is a
                 pause, and waits), or above what is left of a budget that fails.
             AcquireTimeoutError: not granted in time.
+            DeadlockError: it would wait for ever, as who holds it waits for this very request.
             TypeError, ValueError: an amount or the timeout isn't a number that makes sense.
             ResourceError: the manager is in use by another loop.
         """
@@ -384,7 +424,7 @@ class ResourceManager(GrantQueue):
                 )
             check_amount(name, amount)
             wanted.append((resource, to_units(amount)))
-        self._check_steering()
+        self.check_steering()
         before = dict(ticket.request.pairs) | getattr(ticket, "settled", {})
         ticket.settled = before | dict(wanted)
         for resource, units in wanted:
@@ -419,6 +459,65 @@ class ResourceManager(GrantQueue):
             self._withdraw(ticket)
             future.set_result(None)
 
+    # For the engine: giving back for a while
+
+    def suspend(self, ticket: Ticket) -> Request:
+        """Take a held ticket's capacities back for a while; return what `resume` asks for."""
+        given = tuple([pair for pair in ticket.request.pairs if pair[0].meter is None])
+        kept = tuple([pair for pair in ticket.request.pairs if pair[0].meter is not None])
+        ticket.suspended = True
+        self.amend([(ticket, Request(kept))])
+        return Request(given)
+
+    async def resume(self, ticket: Ticket, given: Request, at_once: bool) -> None:
+        """Queue for what `suspend` has taken back, as rules are now, and add it to the ticket.
+
+        Args:
+            ticket: that of `suspend`.
+            given: what was taken back.
+            at_once: don't wait, but count it in, whether or not there is room.
+        """
+        pairs = tuple([pair for pair in given.pairs if not pair[0].is_rule])
+        asker = ticket.asker
+        if self.rules is not None and isinstance(asker, Asker):
+            rules = self.rules.matching(asker)
+            pairs += tuple([pair for pair in rules if pair[0].meter is None])
+        request = Request(pairs)
+        again = self.charge(request, asker) if at_once else self.take(request, asker)
+        if again is None:
+            again = await self.wait(request, asker)
+        # One ticket, one release: what was granted again goes over to the first.
+        del self._held[again]
+        again.state = RELEASED
+        ticket.request = Request(ticket.request.pairs + again.request.pairs)
+        ticket.suspended = False
+
+    # Live rules
+
+    def make_rules(self) -> Rules:
+        """Return the live rules, which may be none yet."""
+        if self.rules is None:
+            self.rules = Rules(self)
+        return self.rules
+
+    def now(self) -> float:
+        """Return what the clock shows of the loop that uses the manager, or else that runs."""
+        loop = self._loop or _running_loop_or_none()
+        return 0.0 if loop is None else loop.time()
+
+    def tickets(self) -> list[Ticket]:
+        """Return all tickets that are held or wait."""
+        return [*self._held, *waiters(self)]
+
+    def add_resource(self, resource: Resource) -> None:
+        """Make the resource of a rule known."""
+        self._resources[resource.name] = resource
+
+    def remove_resource(self, resource: Resource) -> None:
+        """Forget the resource of a rule, which nobody wants any more."""
+        if self._resources.get(resource.name) is resource:
+            del self._resources[resource.name]
+
     # Checks
 
     def _resource(self, name: str, kind: Kind | None = None) -> Resource:
@@ -431,6 +530,10 @@ class ResourceManager(GrantQueue):
 
     def _check_kind(self, name: str, kind: Kind) -> None:
         check_name(name)
+        if name.startswith(PREFIX):
+            raise ValueError(
+                f"names that begin with {PREFIX!r} are those of live rules, got {name!r}"
+            )
         resource = self._resources.get(name)
         if resource is not None and resource.kind not in (None, kind):
             raise ValueError(f"{name!r} is a {resource.kind} already, it can't be a {kind} too")
@@ -474,7 +577,7 @@ class ResourceManager(GrantQueue):
             if isinstance(resource.meter, Rate):
                 resource.meter.move_to(loop.time())
 
-    def _check_steering(self) -> None:
+    def check_steering(self) -> None:
         """Refuse to change limits under the loop that uses the manager, from outside of it."""
         self._leave_closed_loop()
         bound = self._loop

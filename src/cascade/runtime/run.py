@@ -7,6 +7,7 @@ import itertools
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from cascade.runtime.attempts import Attempt, current_attempt
 from cascade.runtime.bus import MessageBus
 from cascade.runtime.events import (
     RunFinished,
@@ -21,11 +22,13 @@ from cascade.runtime.events import (
 )
 from cascade.runtime.notes import annotate
 from cascade.runtime.resource_scopes import ResourceScope
+from cascade.runtime.rules import Asker
 from cascade.runtime.ticket import Request, Ticket
 
 if TYPE_CHECKING:
     from cascade.graph.model import Plan
     from cascade.runtime.engine import Engine
+    from cascade.spec.task import Task
 
 PENDING, STARTED, ENDED, SKIPPED = range(4)
 """The states of a node."""
@@ -39,7 +42,18 @@ _run_numbers = itertools.count(1)
 class Run:
     """One run: its identity, the states of its nodes, and its events."""
 
-    __slots__ = ("_begun", "engine", "loop", "plan", "run_id", "scope", "states")
+    __slots__ = (
+        "__weakref__",
+        "_begun",
+        "attempts",
+        "charged",
+        "engine",
+        "loop",
+        "plan",
+        "run_id",
+        "scope",
+        "states",
+    )
 
     def __init__(self, engine: Engine, plan: Plan, loop: asyncio.AbstractEventLoop) -> None:
         self.engine = engine
@@ -51,6 +65,10 @@ class Run:
         """The state of each node."""
         self.scope: ResourceScope | None = None
         """The injected resources of this run, once one was needed."""
+        self.attempts: dict[int, Attempt] = {}
+        """The nodes that ask for resources and are under way."""
+        self.charged: dict[int, Ticket] = {}
+        """What running nodes that asked for nothing are charged with, since a rule came."""
         self._begun: dict[int, float] | None = None
 
     @property
@@ -63,10 +81,51 @@ class Run:
         """Return the id of a node: unique in the run, the same whenever the graph is the same."""
         return f"{self.plan.graph.nodes[node].task.name}#{node}"
 
-    def owner(self, node: int) -> str:
-        """Return who a node is, in words, for tickets."""
-        name = self.plan.graph.nodes[node].name
-        return f"{self.engine.name}/{name}" if self.engine.name else name
+    def asker(self, node: int, task: Task[Any] | None = None) -> Asker:
+        """Return who a node is, for tickets and rules.
+
+        Args:
+            node: its number.
+            task: what it runs now, if a TailCall has led it elsewhere.
+        """
+        lazy, engine = self.plan.graph.nodes[node], self.engine.name
+        if task is None:
+            task = lazy.task
+        label = f"{engine}/{lazy.name}" if engine else lazy.name
+        return Asker(label, (lazy.name, task.name), task.tags, engine, self, node)
+
+    def begin_attempt(self, node: int) -> Attempt:
+        """A node is about to ask for resources: what it does from now on is part of that."""
+        attempt = self.attempts[node] = Attempt(current_attempt.get(), self.owns_task_of(node))
+        current_attempt.set(attempt)
+        return attempt
+
+    def end_attempt(self, node: int, attempt: Attempt) -> None:
+        """A node asks for nothing any more."""
+        del self.attempts[node]
+        current_attempt.set(attempt.parent)
+
+    def owns_task_of(self, node: int) -> bool:
+        """Whether the asyncio task of a node is the run's own, so that only it can cancel it."""
+        return True
+
+    def running(self) -> list[int]:
+        """Return the nodes that are under way."""
+        return [node for node, state in enumerate(self.states) if state == STARTED]
+
+    def charge(self, node: int, ticket: Ticket) -> None:
+        """Keep what a running node is charged with until it ends, or asks for something itself."""
+        self.charged[node] = ticket
+
+    def is_charged(self, node: int, ticket: Ticket) -> bool:
+        """Whether a ticket is what a running node is charged with."""
+        return self.charged.get(node) is ticket
+
+    def end_charge(self, node: int) -> None:
+        """Give back what a running node was charged with, if it was."""
+        ticket = self.charged.pop(node, None)
+        if ticket is not None:
+            ticket.release()
 
     def injections(self) -> ResourceScope:
         """Return the scope of this run's injected resources."""
@@ -100,6 +159,8 @@ class Run:
 
     def node_ended(self, node: int, error: BaseException | None) -> None:
         """A node that began has ended; one that never began was skipped."""
+        if self.charged:
+            self.end_charge(node)
         if self.states[node] != STARTED:
             self.node_skipped(node, "Cancelled")
             return
@@ -138,7 +199,7 @@ class Run:
             name = self.plan.graph.nodes[node].name
             bus.publish(TaskStepped(self.run_id, self.loop.time(), self.node_id(node), name, step))
 
-    async def wait_for(self, node: int, request: Request, owner: str) -> Ticket:
+    async def wait_for(self, node: int, request: Request, owner: Asker) -> Ticket:
         """Queue for what a node wants, and tell that it is blocked."""
         manager = self.engine.resource_manager
         bus = self.bus

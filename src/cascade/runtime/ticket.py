@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Mapping
 
+    from cascade.runtime.attempts import Attempt
     from cascade.runtime.lanes import Lane, Resource
     from cascade.runtime.resource_manager import ResourceManager
+    from cascade.runtime.rules import Asker
 
 WAITING, HELD, RELEASED, WITHDRAWN = range(4)
 _WORDS = ("waiting", "held", "released", "withdrawn")
@@ -48,36 +50,47 @@ class Ticket:
     __slots__ = (
         "__weakref__",
         "aside",
+        "asker",
+        "attempt",
         "future",
         "key",
         "lane",
         "manager",
-        "owner",
         "passed",
         "request",
         "settled",
         "since",
         "standing",
         "state",
+        "suspended",
+        "timed",
     )
 
     # Filled in only for a ticket that has to wait: an uncontended one never needs them.
     aside: Resource | None
+    attempt: Attempt | None
     future: asyncio.Future[None] | None
     key: int
     lane: Lane
     passed: int
     since: float
     standing: list[Resource]
+    timed: bool
     # Filled in only when an estimate is corrected: the units that were spent really.
     settled: dict[Resource, int]
 
-    def __init__(self, manager: ResourceManager, request: Request, owner: str) -> None:
+    def __init__(self, manager: ResourceManager, request: Request, asker: str | Asker) -> None:
         self.manager = manager
         self.request = request
-        self.owner = owner
-        """Who asked, in words."""
+        self.asker = asker
+        """Who asked: a task, or in words."""
         self.state = WAITING
+        self.suspended = False
+
+    @property
+    def owner(self) -> str:
+        """Who asked, in words."""
+        return str(self.asker)
 
     @property
     def amounts(self) -> dict[str, float]:

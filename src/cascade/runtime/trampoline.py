@@ -42,57 +42,79 @@ async def run_steps(
         request: what every step takes; None for nothing.
         steps: how many steps the node has made already.
     """
-    manager = run.engine.resource_manager if request is not None else None
-    owner = run.owner(node) if request is not None else ""
+    engine = run.engine
+    declared, version = request, 0
+    asker = attempt = None
     turn = None  # looked up with the second step: most nodes have only one
     left = mark = 0
-    while True:
-        values, keywords = bound
-        ticket = None
-        if manager is not None and request is not None:
-            ticket = manager.take(request, owner)
-            if ticket is None:
-                ticket = await run.wait_for(node, request, owner)
-        try:
-            if not steps:
-                run.node_started(node)
-            mode = task.mode
-            if mode == "async":
-                if keywords is None:
-                    result = await task.fn(*values)
+    try:
+        while True:
+            values, keywords = bound
+            ticket = None
+            manager = engine.manager_in_use
+            if manager is not None:
+                rules = manager.rules
+                if rules is not None and rules.version != version:
+                    version, asker = rules.version, run.asker(node, task)
+                    request = rules.request_for(declared, asker)
+                if request is not None:
+                    if attempt is None:
+                        attempt = run.begin_attempt(node)
+                    if asker is None:
+                        asker = run.asker(node, task)
+                    if run.charged:
+                        run.end_charge(node)
+                    ticket = manager.take(request, asker)
+                    if ticket is None:
+                        ticket = await run.wait_for(node, request, asker)
+                    attempt.ticket = ticket
+            try:
+                if not steps:
+                    run.node_started(node)
+                mode = task.mode
+                if mode == "async":
+                    if keywords is None:
+                        result = await task.fn(*values)
+                    else:
+                        result = await task.fn(*values, **keywords)
+                elif mode == "inline":
+                    result = task.fn(*values) if keywords is None else task.fn(*values, **keywords)
                 else:
-                    result = await task.fn(*values, **keywords)
-            elif mode == "inline":
-                result = task.fn(*values) if keywords is None else task.fn(*values, **keywords)
-            else:
-                call = partial(task.fn, *values, **(keywords or {}))
-                result = await _outcome(run.engine.executor.execute(call, mode), task.name)
-        finally:
-            if ticket is not None:
-                ticket.release()
-        if type(result) is not TailCall:
-            if not_a_value(result):
-                check_value(task, result)
-            return result
-        steps += 1
-        del values, keywords  # the next step must not keep what only this one needed
-        task, bound = next_step(task, bound, result)
-        if result.to is not None:
-            bound = await inject(run, bound)
-        run.node_stepped(node, steps)
-        if turn is None:
-            turn = turn_of(run.loop)
-            left = turn.quota
-        left -= 1
-        if left > 0:
-            continue
-        if left == 0:
-            mark = turn.mark(run.loop)
-        elif turn.number != mark:
-            left = turn.quota
-        elif turn.spent():
-            await asyncio.sleep(0)
-            left = turn.quota
+                    call = partial(task.fn, *values, **(keywords or {}))
+                    result = await _outcome(engine.executor.execute(call, mode), task.name)
+            finally:
+                if ticket is not None and attempt is not None:
+                    ticket.release()
+                    attempt.ticket = None
+                elif run.charged:
+                    run.end_charge(node)
+            if type(result) is not TailCall:
+                if not_a_value(result):
+                    check_value(task, result)
+                return result
+            steps += 1
+            del values, keywords  # the next step must not keep what only this one needed
+            task, bound = next_step(task, bound, result)
+            if result.to is not None:
+                bound = await inject(run, bound)
+                version = -1  # another task may be in the scope of other rules
+            run.node_stepped(node, steps)
+            if turn is None:
+                turn = turn_of(run.loop)
+                left = turn.quota
+            left -= 1
+            if left > 0:
+                continue
+            if left == 0:
+                mark = turn.mark(run.loop)
+            elif turn.number != mark:
+                left = turn.quota
+            elif turn.spent():
+                await asyncio.sleep(0)
+                left = turn.quota
+    finally:
+        if attempt is not None:
+            run.end_attempt(node, attempt)
 
 
 def not_a_value(result: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from cascade.spec.binding import Binder, Bound
@@ -30,7 +30,9 @@ _LEAVES = (LazyResult, Inject)
 class Task(Generic[T_co]):
     """A function as a declaration: calling it gives a `LazyResult`, and runs nothing."""
 
-    def __init__(self, fn: Callable[..., Any], name: str, mode: Mode) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], name: str, mode: Mode, tags: tuple[str, ...] = ()
+    ) -> None:
         functools.update_wrapper(self, fn)
         self.fn = fn
         """The plain function."""
@@ -38,6 +40,8 @@ class Task(Generic[T_co]):
         """How the task is called in events, errors and pictures."""
         self.mode = mode
         """Where it runs."""
+        self.tags = tags
+        """Words that live rules can be for."""
         self.binder = Binder(fn, name)
         """Its compiled signature."""
 
@@ -97,7 +101,10 @@ def task(fn: Callable[..., Awaitable[T | TailCall]], /) -> Task[T]: ...
 def task(fn: Callable[..., T | TailCall], /) -> Task[T]: ...
 @overload
 def task(
-    *, name: str | None = None, mode: Literal["thread", "inline"] | None = None
+    *,
+    name: str | None = None,
+    mode: Literal["thread", "inline"] | None = None,
+    tags: Iterable[str] = (),
 ) -> Callable[[Callable[..., Any]], Task[Any]]: ...
 def task(
     fn: Callable[..., Any] | None = None,
@@ -105,6 +112,7 @@ def task(
     *,
     name: str | None = None,
     mode: Literal["thread", "inline"] | None = None,
+    tags: Iterable[str] = (),
 ) -> Task[Any] | Callable[[Callable[..., Any]], Task[Any]]:
     """Turn a function into a task.
 
@@ -113,14 +121,20 @@ def task(
         mode: where a plain function runs: "thread" (the default) in a thread of the engine's
             executor, "inline" directly on the event loop, for functions that are quick. An
             ``async def`` runs on the loop and takes no mode.
+        tags: words that live rules can be for, as in ``tag:slow``.
 
     Raises:
         TypeError: it isn't a function, its signature isn't known, it is a generator function,
-            or an ``async def`` was given a mode.
+            an ``async def`` was given a mode, or a tag isn't a string.
         ValueError: an unknown mode, or an empty name.
     """
     if name is not None:
         check_name(name, "name")
+    if isinstance(tags, str):
+        raise TypeError(f"tags must be several strings, as in tags=[{tags!r}], got {tags!r}")
+    words = tuple(tags)
+    for word in words:
+        check_name(word, "tag")
     if mode is not None and mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
 
@@ -143,8 +157,8 @@ def task(
                     f"task {task_name!r} is an async def: it runs on the loop and takes no mode, "
                     f"got mode={mode!r}"
                 )
-            return Task(function, task_name, "async")
-        return Task(function, task_name, mode or "thread")
+            return Task(function, task_name, "async", words)
+        return Task(function, task_name, mode or "thread", words)
 
     return declare if fn is None else declare(fn)
 
