@@ -54,6 +54,14 @@ class Attempt:
         """What it has given back for these."""
         self._blocked: tuple[tuple[Resource, int], ...] = ()
 
+    def is_cancelled(self) -> bool:
+        """Whether a machine's task is being cancelled.
+
+        It is the task of whoever runs the machine, so that nobody tells the engine. Ending it must
+        not hang in a queue.
+        """
+        return not self.in_run and self.task is not None and self.task.cancelling() > 0
+
     def waits(self) -> bool:
         """Note that its own task begins to wait in a run or an acquire; whether it does.
 
@@ -126,9 +134,7 @@ class Released:
         if attempt.released or ticket is None or given is None:
             return
         attempt.given = None
-        if attempt.ended:
-            return
-        # In a machine the caller's task is the task's own: who has cancelled it can't be told, and
-        # it must not hang in the queue. So it is counted in, whether or not there is room.
-        at_once = isinstance(error, asyncio.CancelledError) and not attempt.in_run
-        await ticket.manager.resume(ticket, given, at_once)
+        if not attempt.ended and not (
+            isinstance(error, asyncio.CancelledError) and attempt.is_cancelled()
+        ):
+            await ticket.manager.resume(ticket, given)

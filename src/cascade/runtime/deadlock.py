@@ -94,4 +94,4 @@ def _in_words(
                 waits_for = " and ".join(repr(w.owner) for w in below)
                 sentences.append(f"{ticket.owner!r} waits for {waits_for}")
                 asked += [w for w in below if w not in asked]
-    return "; ".join(sentences)
+    return "; ".join(dict.fromkeys(sentences))

@@ -77,7 +77,10 @@ class GrantQueue:
         """Take back what a held ticket holds."""
         ticket.state = RELEASED
         del self._held[ticket]
-        pairs = ticket.request.pairs
+        self._take_back(ticket.request)
+
+    def _take_back(self, request: Request) -> None:
+        pairs = request.pairs
         if len(pairs) == 1:
             resource, units = pairs[0]
             resource.used -= units

@@ -463,34 +463,36 @@ class ResourceManager(GrantQueue):
 
     def suspend(self, ticket: Ticket) -> Request:
         """Take a held ticket's capacities back for a while; return what `resume` asks for."""
-        given = tuple([pair for pair in ticket.request.pairs if pair[0].meter is None])
-        kept = tuple([pair for pair in ticket.request.pairs if pair[0].meter is not None])
+        given = ticket.request
+        kept = tuple([pair for pair in given.pairs if pair[0].meter is not None])
+        if kept:
+            given = Request(tuple([pair for pair in given.pairs if pair[0].meter is None]))
         ticket.suspended = True
-        self.amend([(ticket, Request(kept))])
-        return Request(given)
+        ticket.request = Request(kept)
+        self._take_back(given)
+        return given
 
-    async def resume(self, ticket: Ticket, given: Request, at_once: bool) -> None:
-        """Queue for what `suspend` has taken back, as rules are now, and add it to the ticket.
-
-        Args:
-            ticket: that of `suspend`.
-            given: what was taken back.
-            at_once: don't wait, but count it in, whether or not there is room.
-        """
+    async def resume(self, ticket: Ticket, given: Request) -> None:
+        """Queue for what `suspend` has taken back, as rules are now, and add it to the ticket."""
         pairs = tuple([pair for pair in given.pairs if not pair[0].is_rule])
         asker = ticket.asker
         if self.rules is not None and isinstance(asker, Asker):
             rules = self.rules.matching(asker)
             pairs += tuple([pair for pair in rules if pair[0].meter is None])
         request = Request(pairs)
-        again = self.charge(request, asker) if at_once else self.take(request, asker)
+        again = self.take(request, asker)
+        at_once = True
         if again is None:
             again = await self.wait(request, asker)
+            at_once = False
         # One ticket, one release: what was granted again goes over to the first.
         del self._held[again]
         again.state = RELEASED
         ticket.request = Request(ticket.request.pairs + again.request.pairs)
         ticket.suspended = False
+        if at_once:
+            # Others that woke in this instant are to stand in line before it goes on.
+            await asyncio.sleep(0)
 
     # Live rules
 

@@ -65,6 +65,7 @@ async def firefly_agent(
     refractory_period: float | None = None,
     due: float | None = None,
     probe: Probe | None = None,
+    awake: bool = False,
 ) -> Any:
     """One step of a firefly: wait until it hears something or is due, and act on it.
 
@@ -86,6 +87,8 @@ async def firefly_agent(
         due: when it will first be due, on the loop's clock; by default one period after the time
             at which its phase was 0.
         probe: is told every step, every nudge and every flash.
+        awake: give the slots back while it waits for a time or for a flash, so that a limit holds
+            for those that are at work and not for those that wait.
 
     Raises:
         TypeError, ValueError: an argument is no number or out of its range; it names the argument.
@@ -103,7 +106,11 @@ async def firefly_agent(
     # be served in the order of waking, not in the order of hearing.
     deaf_until = due - period + refractory_period - 2 * TOLERANCE
     if deaf_until > loop.time():
-        await wait_until(deaf_until)
+        if awake:
+            async with cs.released():
+                await wait_until(deaf_until)
+        else:
+            await wait_until(deaf_until)
     heard = my_channel.drain()
     began_with, waited = due, False
     while True:
@@ -122,11 +129,19 @@ async def firefly_agent(
                 probe.nudged(agent_id, due)
             return cs.TailCall(due=due)
         try:
-            heard = [await my_channel.recv_until(due)]
+            if awake:
+                async with cs.released():
+                    heard = [await my_channel.recv_until(due)]
+            else:
+                heard = [await my_channel.recv_until(due)]
         except TimeoutError:
-            due = await _flash(agent_id, due, period, neighbors, connector, probe, loop.time())
-            return cs.TailCall(due=due)
-        heard += my_channel.drain()
+            # What came in while it queued for its slot is older than the flash, or by it.
+            heard = my_channel.drain() if awake else []
+            if not heard:
+                due = await _flash(agent_id, due, period, neighbors, connector, probe, loop.time())
+                return cs.TailCall(due=due)
+        else:
+            heard += my_channel.drain()
         waited = True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from cascade.spec.checks import check_finite, check_whole, shown
 from observatory.agents.kuramoto import REFRACTORY_SHARE, TOLERANCE
@@ -41,6 +42,8 @@ class FirefliesConfig:
     """How long the experiment lasts, in seconds."""
     limit: int | None = None
     """How many agents may be in a step at the same time; None: all of them."""
+    limit_holds: Literal["step", "awake"] = "step"
+    """Whether a slot is held for a whole step, or given back while the agent waits."""
     seed: int = 0
     """Where the initial phases come from."""
     refractory_period: float | None = None
@@ -62,6 +65,8 @@ class FirefliesConfig:
             raise ValueError(f"duration must be above 0 seconds, got {self.duration!r}")
         if self.limit is not None:
             check_whole("limit", self.limit, 1)
+        if self.limit_holds not in ("step", "awake"):
+            raise ValueError(f"limit_holds must be step or awake, got {self.limit_holds!r}")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise TypeError(f"seed must be a whole number, got {self.seed!r}")
         if self.refractory_period is not None and not (

@@ -170,6 +170,7 @@ class Fireflies:
             refractory_period=config.deaf_for,
             due=due,
             probe=recorder,
+            awake=config.limit_holds == "awake",
         )
         if config.limit is not None:
             workflow = workflow.with_constraints(**{SLOT: 1})

@@ -18,9 +18,10 @@ import asyncio
 import errno
 import io
 import random
+import typing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from cascade import testing
 from cascade.ports import Connector
@@ -72,6 +73,7 @@ async def run_experiment(
     concurrency_limit: int | None = None,
     seed: int | None = None,
     *,
+    limit_holds: Literal["step", "awake"] = "step",
     refractory_period: float | None = None,
     connector: Connector | None = None,
     log: str | Path | None = None,
@@ -91,6 +93,8 @@ async def run_experiment(
         decay_duty_cycle: how long a flash is seen, as a share of the period.
         concurrency_limit: how many agents may be in a step at the same time; None: all.
         seed: where the initial phases come from; None draws one, which the summary tells.
+        limit_holds: "step": an agent holds its slot for a whole step, also while it waits for its
+            time or a flash; "awake": it gives it back meanwhile.
         refractory_period: how long an agent is deaf after its flash, in seconds; None: a fifth of
             the period.
         connector: where flashes are told; by default a broker of the experiment's own.
@@ -113,6 +117,7 @@ async def run_experiment(
         nudge=nudge,
         duration=duration_seconds,
         limit=concurrency_limit,
+        limit_holds=limit_holds,
         seed=_some_seed() if seed is None else seed,
         refractory_period=refractory_period,
         decay_duty_cycle=decay_duty_cycle,
@@ -205,6 +210,11 @@ def fireflies(
         metavar="N",
         help="How many may be in a step at once.",
     ),
+    limit_holds: str = typer.Option(
+        "step",
+        "--limit-holds",
+        help="step: a slot is held for a whole step; awake: it is given back while an agent waits.",
+    ),
     period: float = typer.Option(
         PERIOD, "--period", parser=_number, metavar="S", help="Seconds from flash to flash."
     ),
@@ -253,6 +263,7 @@ def fireflies(
             nudge=nudge,
             duration=duration,
             limit=limit,
+            limit_holds=typing.cast(Literal["step", "awake"], limit_holds),
             seed=_some_seed() if seed is None else seed,
         )
         if time not in ("real", "virtual"):
@@ -260,7 +271,7 @@ def fireflies(
         if palette not in PALETTES:
             raise ValueError(f"palette must be one of {PALETTE_NAMES}, got {palette!r}")
     except ValueError as error:
-        _refuse(f"--{str(error).removeprefix('num_')}")
+        _refuse(f"--{str(error).removeprefix('num_').replace('limit_holds', 'limit-holds')}")
     aggregator = None if log is None else MetricsAggregator(log)
     # Python gives None for a stdout that was closed before the start; print() knows that.
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
