@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from observatory.experiments.fireflies import Moment
 from observatory.experiments.recorder import Summary
@@ -60,9 +61,9 @@ def print_summary(summary: Summary) -> None:
         print(f"{name:>9}  {text}")
 
 
-def write_summary(summary: Summary, where: str) -> None:
-    """Write a summary as JSON into a file, or with "-" as a line to stdout."""
-    text = json.dumps(summary.as_dict())
+def write_json(values: dict[str, Any], where: str) -> None:
+    """Write values as JSON into a file, or with "-" as a line to stdout."""
+    text = json.dumps(values)
     if where == "-":
         print(text, flush=True)
     else:

@@ -15,22 +15,17 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 import asyncio
-import errno
-import io
-import random
 import typing
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
-from cascade import testing
 from cascade.ports import Connector
-from cascade.spec.checks import check_finite, check_whole, shown
+from cascade.spec.checks import check_finite, check_whole
+from observatory.experiments import console
 from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig
-from observatory.experiments.ending import EndedBySignal, until_signalled
 from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
-from observatory.experiments.report import print_moment, print_summary, write_summary
+from observatory.experiments.report import print_moment, print_summary, write_json
 from observatory.experiments.view import FirefliesView
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.topology import moore_neighbors
@@ -61,6 +56,7 @@ PALETTES: dict[str, PaletteFunction] = {
 }
 PALETTE_NAMES = ", ".join(PALETTES)
 LINES_ON_VIRTUAL_TIME = 60
+_console = console.Console("fireflies")
 
 
 async def run_experiment(
@@ -118,7 +114,7 @@ async def run_experiment(
         duration=duration_seconds,
         limit=concurrency_limit,
         limit_holds=limit_holds,
-        seed=_some_seed() if seed is None else seed,
+        seed=console.some_seed() if seed is None else seed,
         refractory_period=refractory_period,
         decay_duty_cycle=decay_duty_cycle,
     )
@@ -126,7 +122,9 @@ async def run_experiment(
     aggregator = None if log is None else MetricsAggregator(log)
     experiment = _experiment(
         config,
-        _Shown(visualize, palette_func, still, cast),
+        visualize,
+        palette_func,
+        {"still": still, "cast": cast},
         virtual,
         aggregator,
         connector,
@@ -137,60 +135,28 @@ async def run_experiment(
         return await experiment.run()
 
 
-class _Shown(NamedTuple):
-    """How an experiment is shown."""
-
-    visibly: bool
-    palette_func: PaletteFunction
-    still: str | Path | None
-    cast: str | Path | None
-
-
 def _experiment(
     config: FirefliesConfig,
-    shown: _Shown,
+    visible: bool,
+    palette_func: PaletteFunction,
+    files: dict[str, str | Path | None],
     virtual: bool,
     log: MetricsAggregator | None,
     connector: Connector | None = None,
 ) -> Fireflies:
-    terminal = shown.visibly and can_show(sys.stdout, os.environ)
+    terminal = visible and can_show(sys.stdout, os.environ)
     view = None
-    if terminal or shown.still is not None or shown.cast is not None:
-        view = FirefliesView(
-            config,
-            shown.palette_func,
-            terminal=terminal,
-            still=shown.still,
-            cast=shown.cast,
-            log=log,
-        )
+    if terminal or any(files.values()):
+        view = FirefliesView(config, palette_func, terminal=terminal, log=log, **files)
     interval = max(1.0, config.duration / LINES_ON_VIRTUAL_TIME) if virtual else 1.0
     return Fireflies(
         config,
         log=log,
         connector=connector,
-        watch=print_moment if shown.visibly and not terminal else None,
+        watch=print_moment if visible and not terminal else None,
         watch_interval=interval,
         view=None if view is None else view.run,
     )
-
-
-def _some_seed() -> int:
-    return random.SystemRandom().randrange(2**32)
-
-
-def _whole(text: Any) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"must be a whole number, got {shown(text)}") from None
-
-
-def _number(text: Any) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"must be a number, got {shown(text)}") from None
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -200,13 +166,13 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 @app.command(help="Fireflies on a torus, each an agent with its own engine, fall into step.")
 def fireflies(
     agents: int = typer.Option(
-        NUM_AGENTS, "--agents", parser=_whole, metavar="N", help="How many agents there are."
+        NUM_AGENTS, "--agents", parser=console.whole, metavar="N", help="How many agents there are."
     ),
     limit: int | None = typer.Option(
         None,
         "--limit",
         "--concurrency-limit",
-        parser=_whole,
+        parser=console.whole,
         metavar="N",
         help="How many may be in a step at once.",
     ),
@@ -216,17 +182,21 @@ def fireflies(
         help="step: a slot is held for a whole step; awake: it is given back while an agent waits.",
     ),
     period: float = typer.Option(
-        PERIOD, "--period", parser=_number, metavar="S", help="Seconds from flash to flash."
+        PERIOD, "--period", parser=console.number, metavar="S", help="Seconds from flash to flash."
     ),
     nudge: float = typer.Option(
         0.2,
         "--nudge",
-        parser=_number,
+        parser=console.number,
         metavar="S",
         help="Seconds a heard flash advances the phase.",
     ),
     duration: float = typer.Option(
-        3000.0, "--duration", parser=_number, metavar="S", help="Seconds the experiment lasts."
+        3000.0,
+        "--duration",
+        parser=console.number,
+        metavar="S",
+        help="Seconds the experiment lasts.",
     ),
     visualize: bool | None = typer.Option(
         None,
@@ -242,7 +212,11 @@ def fireflies(
         None, "--cast", metavar="FILE", help="Record what is seen, as asciicast v2."
     ),
     seed: int | None = typer.Option(
-        None, "--seed", parser=_whole, metavar="N", help="Where the initial phases come from."
+        None,
+        "--seed",
+        parser=console.whole,
+        metavar="N",
+        help="Where the phases come from.",
     ),
     time: str = typer.Option("real", "--time", help="The clock: real or virtual."),
     summary: str | None = typer.Option(
@@ -264,117 +238,52 @@ def fireflies(
             duration=duration,
             limit=limit,
             limit_holds=typing.cast(Literal["step", "awake"], limit_holds),
-            seed=_some_seed() if seed is None else seed,
+            seed=console.some_seed() if seed is None else seed,
         )
         if time not in ("real", "virtual"):
             raise ValueError(f"time must be real or virtual, got {time!r}")
         if palette not in PALETTES:
             raise ValueError(f"palette must be one of {PALETTE_NAMES}, got {palette!r}")
     except ValueError as error:
-        _refuse(f"--{str(error).removeprefix('num_').replace('limit_holds', 'limit-holds')}")
+        _console.refuse(
+            f"--{str(error).removeprefix('num_').replace('limit_holds', 'limit-holds')}"
+        )
     aggregator = None if log is None else MetricsAggregator(log)
     # Python gives None for a stdout that was closed before the start; print() knows that.
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
     visible = on_terminal if visualize is None else visualize
-    look = _Shown(visible, PALETTES[palette], still, cast)
-    experiment = _experiment(config, look, time == "virtual", aggregator)
-    for option, name in (("--summary", summary), ("--still", still), ("--cast", cast)):
-        if name is None or (option == "--summary" and name == "-"):
-            continue
-        try:
-            os.close(os.open(name, os.O_WRONLY | os.O_CREAT, 0o666))
-        except (OSError, ValueError) as error:
-            _refuse_file(option, name, error)
+    files: dict[str, str | Path | None] = {"still": still, "cast": cast}
+    experiment = _experiment(
+        config, visible, PALETTES[palette], files, time == "virtual", aggregator
+    )
+    _console.check_files(
+        {"--summary": None if summary == "-" else summary, "--still": still, "--cast": cast}
+    )
     if aggregator is not None:
         assert log is not None
-        try:
+        with _console.refusing("--log", log):
             aggregator.open()
-        except (OSError, ValueError) as error:
-            _refuse_file("--log", log, error)
     if (hint := config.shape_hint()) is not None:
         print(hint, file=sys.stderr)
-    exit_code = 0
     try:
-        _run(experiment, virtual=time == "virtual")
-    except KeyboardInterrupt:
-        exit_code = 130
-    except EndedBySignal as ended:
-        exit_code = 128 + ended.number
+        exit_code = console.run(experiment.run(), virtual=time == "virtual")
     finally:
         if aggregator is not None:
             aggregator.close()
     if experiment.recorder is not None:
         result = experiment.summary()
         if summary is not None and summary != "-":
-            write_summary(result, summary)  # first, as the terminal may be gone
+            write_json(result.as_dict(), summary)  # first, as the terminal may be gone
         print_summary(result)
         if summary == "-":
-            write_summary(result, summary)
+            write_json(result.as_dict(), summary)
     if exit_code:
         raise typer.Exit(exit_code)
 
 
-def _run(experiment: Fireflies, virtual: bool) -> None:
-    factory: Callable[[], asyncio.AbstractEventLoop]
-    if virtual:
-        factory = testing.virtual_loop
-    else:
-        try:
-            import uvloop
-        except ModuleNotFoundError:  # it isn't made for every platform
-            factory = asyncio.new_event_loop
-        else:
-            factory = uvloop.new_event_loop
-    if signal.getsignal(signal.SIGINT) is _end_at_once:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(until_signalled(experiment.run()))
-
-
-def _refuse(message: str) -> Any:
-    print(f"fireflies: {message}", file=sys.stderr)
-    raise typer.Exit(2)
-
-
-def _refuse_file(option: str, name: str, error: OSError | ValueError) -> Any:
-    reason = error.strerror if isinstance(error, OSError) else error
-    _refuse(f"{option} must be a file that can be written, got {name!r}: {reason}")
-
-
-def _end_at_once(*_: object) -> None:
-    """Take Ctrl-C as long as nothing has begun and there is nothing to tidy up."""
-    os._exit(130)
-
-
 def main() -> None:
-    """Run the command `fireflies`.
-
-    One line and exit code 2 for a wrong option; exit code 130 after Ctrl-C, and in the same way
-    128 and its number after another signal; exit code 1 when something can't be written, or
-    whoever reads the output has gone away.
-    """
-    try:
-        signal.signal(signal.SIGINT, _end_at_once)
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # the bar, in an encoding that has no blocks
-        outcome = app(standalone_mode=False)
-        print(end="", flush=True)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
-    except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.EIO):
-            print(f"fireflies: {error}", file=sys.stderr)
-        # What is still buffered has nowhere to go, and mustn't fail once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except Exception as error:
-        # Typer's own errors know how to put themselves into one line; all others are bugs.
-        one_line = getattr(error, "format_message", None)
-        if one_line is None:
-            raise
-        print(f"fireflies: {one_line()}", file=sys.stderr)
-        sys.exit(2)
-    sys.exit(outcome if isinstance(outcome, int) else 0)
+    """Run the command `fireflies`; see `Console.main` for its exit codes."""
+    _console.main(app)
 
 
 if __name__ == "__main__":

@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.fireflies import Fireflies, Moment
+from observatory.experiments.showing import Showing
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.ticks import Ticks
-from observatory.visualization.cast import Cast
 from observatory.visualization.grid import GridView
-from observatory.visualization.layout import Layout
 from observatory.visualization.palette import PaletteFunction, Palettes
 from observatory.visualization.raw_app import RawTerminalApp
 from observatory.visualization.status import Course, StatusBar
-from observatory.visualization.still import still
 
 STATUS_INTERVAL = 0.25
 """Seconds of the loop's clock from one status to the next."""
@@ -54,9 +51,7 @@ class FirefliesView:
         self.app = RawTerminalApp(grid, self.status, log)
         """The view itself."""
         self._config = config
-        self._terminal = terminal
-        self._still = still
-        self._cast = cast
+        self._showing = Showing(terminal, still, cast)
         # When, how many flashes and frames there were.
         self._past: deque[tuple[float, int, int]] = deque([(0.0, 0, 0)])
 
@@ -68,51 +63,11 @@ class FirefliesView:
             TypeError, ValueError: the palette returned something that isn't colours.
             Exception: whatever the palette itself raises.
         """
-        loop = asyncio.get_running_loop()
         assert experiment.recorder is not None
         self.app.grid_view.matrix.follow(experiment.recorder.latest)
         width, height = self._config.shape
-        cast = None
-        if self._cast is not None:
-            cast = Cast(self._cast, self.app, f"{width}×{height} fireflies")
-        try:
-            await self._run_until_first(experiment, cast)
-        except Exception:
-            raise
-        except BaseException:
-            self._draw_still(loop.time())
-            raise
-        else:
-            self._draw_still(loop.time())
-        finally:
-            if cast is not None:
-                cast.close()
-
-    async def _run_until_first(self, experiment: Fireflies, cast: Cast | None) -> None:
-        """Run all parts until one of them ends; then stop the others and wait for them."""
-        loop = asyncio.get_running_loop()
-        parts = [loop.create_task(self._keep_status(experiment), name="status")]
-        if self._terminal:
-            parts.append(loop.create_task(self.app.run(), name="terminal"))
-        if cast is not None:
-            parts.append(loop.create_task(cast.run(), name="cast"))
-        try:
-            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for part in parts:
-                part.cancel()
-            outcomes = await asyncio.gather(*parts, return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, Exception):
-                raise outcome
-
-    def _draw_still(self, now: float) -> None:
-        if self._still is None:
-            return
-        grid = self.app.grid_view
-        layout = Layout.natural(grid.width, grid.height, StatusBar.HEIGHT)
-        drawing = still(layout, *self.app.picture(layout, now))
-        Path(self._still).write_text(drawing, encoding="utf-8")
+        title = f"{width}×{height} fireflies"
+        await self._showing.run(self.app, title, self._keep_status(experiment))
 
     async def _keep_status(self, experiment: Fireflies) -> None:
         """Bring the status up to date, at regular times."""
@@ -144,7 +99,7 @@ class FirefliesView:
         if moment.active is not None:
             values["slots"] = f"{moment.active} of {config.limit}"
             values["waiting"] = moment.waiting
-        if self._terminal and not virtual:
+        if self._showing.terminal and not virtual:
             rate = (self.app.frames - frames) / (moment.time - began)
             dropped = f" ({self.app.dropped} dropped)" if self.app.dropped else ""
             values["frames/s"] = f"{rate:.0f}{dropped}"

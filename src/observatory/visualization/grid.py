@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,10 @@ class GridView:
         """Light an agent at a time, in seconds."""
         self.matrix.light(agent, time)
 
+    def values(self, now: float) -> NDArray[np.float64]:
+        """Return what is shown of each agent at a time: a number from 0 to 1, (height, width)."""
+        return self.matrix.at(now)
+
     def levels(self, now: float, factor: int = 1) -> NDArray[np.float64]:
         """Return the brightness as it is shown at a time: in blocks, and in a few levels.
 
@@ -69,7 +74,7 @@ class GridView:
             now: the time, in seconds.
             factor: the side of the block of agents that one cell stands for.
         """
-        brightness = reduced(self.matrix.at(now), factor, self.reduction)
+        brightness = reduced(self.values(now), factor, self.reduction)
         return np.rint(brightness * (LEVELS - 1)) / (LEVELS - 1)
 
     def colours(self, now: float, factor: int = 1) -> NDArray[Any]:
@@ -95,3 +100,34 @@ class GridView:
                 f"{colours.min()} to {colours.max()}"
             )
         return colours
+
+
+class StateView(GridView):
+    """The agents of a torus, each in a state, which doesn't fade.
+
+    Args:
+        width: agents in a row.
+        height: rows.
+        palette_func: from the state, a number from 0 to 1, to colour.
+        reduction: what stands for the agents that share a place: the "brightest" of them (the
+            one whose state is the highest number), or their "mean".
+
+    Raises:
+        TypeError, ValueError: an argument isn't valid; the error names it.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        palette_func: PaletteFunction,
+        reduction: Reduction = "brightest",
+    ) -> None:
+        super().__init__(width, height, palette_func, 1.0, reduction)
+        self.states = array("d", [0.0]) * (width * height)
+        """The state of each agent, a number from 0 to 1; agents are numbered row by row."""
+        self._values = np.frombuffer(self.states).reshape(height, width)
+
+    def values(self, now: float) -> NDArray[np.float64]:
+        """Return the states as they are, whatever the time, of shape (height, width)."""
+        return self._values.copy()

@@ -26,7 +26,7 @@ from observatory.visualization.terminal import Terminal, TerminalClosedError
 FRAMES_PER_SECOND = 30
 """How often the picture is made anew, at most."""
 
-_KEYS = "q quit   space freeze   ? help"
+_KEYS = (("q", "quit"), ("space", "freeze"), ("?", "help"))
 _HELP = (
     " q      ends the experiment; the summary is printed",
     " space  freezes the picture; the experiment goes on",
@@ -76,6 +76,8 @@ class RawTerminalApp:
         """How many frames were dropped because the terminal hadn't taken the one before."""
         self.sent = 0
         """How many bytes of frames were sent."""
+        self.keys: dict[str, tuple[str, Callable[[], object]]] = {}
+        """Further keys: what each does, in a word, and what is called when it is pressed."""
         self._aggregator = aggregator
         self._stopping = False
         self._frozen_at: float | None = None
@@ -149,6 +151,8 @@ class RawTerminalApp:
                 self._help = not self._help
             elif key == _REDRAW:
                 screen.forget()
+            elif key in self.keys:
+                self.keys[key][1]()
 
     def _draw(self, terminal: Terminal, screen: Screen, now: float) -> None:
         if terminal.busy:
@@ -158,7 +162,9 @@ class RawTerminalApp:
         grid = self.grid_view
         layout = Layout.of(columns, rows, grid.width, grid.height, StatusBar.HEIGHT + 1)
         colours, lines = self.picture(layout, now)
-        keys: Line = ((" " * layout.status_left, "plain"), (f" {_KEYS}", "dim"))
+        words = [f"{key} {word}" for key, (word, _) in self.keys.items()]
+        words += [f"{key} {word}" for key, word in _KEYS]
+        keys: Line = ((" " * layout.status_left, "plain"), (f" {'   '.join(words)}", "dim"))
         if self._frozen_at is not None:
             keys = (*keys, ("   frozen", "accent"))
         if self._help:

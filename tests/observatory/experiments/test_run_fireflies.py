@@ -479,6 +479,7 @@ def test_the_arguments_of_run_experiment_and_their_defaults() -> None:
         ("seed", None),
     ]
     assert {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} == {
+        "limit_holds",
         "refractory_period",
         "connector",
         "log",
@@ -488,6 +489,7 @@ def test_the_arguments_of_run_experiment_and_their_defaults() -> None:
     }
     keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     assert keywords.pop("palette_func") is Palettes.firefly
+    assert keywords.pop("limit_holds") == "step"
     assert set(keywords.values()) == {None}
 
 

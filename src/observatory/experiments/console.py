@@ -1,0 +1,156 @@
+"""What the commands of the experiments have in common: options, errors, signals, the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import io
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from cascade import testing
+from cascade.spec.checks import shown
+from observatory.experiments.ending import EndedBySignal, until_signalled
+from observatory.extras import require
+
+require("observatory.experiments", "numpy", "typer")
+
+import typer  # noqa: E402 - after the line that says what is missing
+
+
+def some_seed() -> int:
+    """Return a seed that nobody has chosen."""
+    return random.SystemRandom().randrange(2**32)
+
+
+def whole(text: Any) -> int:
+    """Return the whole number that an option gives.
+
+    Raises:
+        typer.BadParameter: it gives none.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"must be a whole number, got {shown(text)}") from None
+
+
+def number(text: Any) -> float:
+    """Return the number that an option gives.
+
+    Raises:
+        typer.BadParameter: it gives none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"must be a number, got {shown(text)}") from None
+
+
+class Console:
+    """What a command says to whoever has called it.
+
+    Args:
+        program: the name of the command, which stands before its errors.
+    """
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        """The name of the command."""
+
+    def refuse(self, message: str) -> NoReturn:
+        """End the command with exit code 2 and one line.
+
+        Raises:
+            typer.Exit: always.
+        """
+        print(f"{self.program}: {message}", file=sys.stderr)
+        raise typer.Exit(2)
+
+    @contextmanager
+    def refusing(self, option: str, name: str) -> Iterator[None]:
+        """Refuse the file that an option names if it can't be opened in the block."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            self.refuse(f"{option} must be a file that can be written, got {name!r}: {reason}")
+
+    def check_files(self, files: Mapping[str, str | None]) -> None:
+        """Refuse files that can't be written, before anything runs.
+
+        Args:
+            files: names by option; None for an option that wasn't given.
+        """
+        for option, name in files.items():
+            if name is not None:
+                with self.refusing(option, name):
+                    os.close(os.open(name, os.O_WRONLY | os.O_CREAT, 0o666))
+
+    def main(self, app: typer.Typer) -> NoReturn:
+        """Run the command and end the program.
+
+        One line and exit code 2 for a wrong option; exit code 130 after Ctrl-C, and in the same
+        way 128 and its number after another signal; exit code 1 when something can't be written,
+        or whoever reads the output has gone away.
+        """
+        try:
+            signal.signal(signal.SIGINT, _end_at_once)
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                # The bar, in an encoding that has no blocks.
+                sys.stdout.reconfigure(errors="replace")
+            outcome = app(standalone_mode=False)
+            print(end="", flush=True)
+        except (KeyboardInterrupt, typer.Abort):
+            sys.exit(130)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                print(f"{self.program}: {error}", file=sys.stderr)
+            # What is still buffered has nowhere to go, and mustn't fail once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except Exception as error:
+            # Typer's own errors know how to put themselves into one line; all others are bugs.
+            one_line = getattr(error, "format_message", None)
+            if one_line is None:
+                raise
+            print(f"{self.program}: {one_line()}", file=sys.stderr)
+            sys.exit(2)
+        sys.exit(outcome if isinstance(outcome, int) else 0)
+
+
+def run(work: Coroutine[Any, Any, Any], *, virtual: bool) -> int:
+    """Run an experiment in real or on virtual time, and return the exit code.
+
+    Ctrl-C and the signals that end a program cancel it; that isn't an error.
+    """
+    factory: Callable[[], asyncio.AbstractEventLoop]
+    if virtual:
+        factory = testing.virtual_loop
+    else:
+        try:
+            import uvloop
+        except ModuleNotFoundError:  # it isn't made for every platform
+            factory = asyncio.new_event_loop
+        else:
+            factory = uvloop.new_event_loop
+    if signal.getsignal(signal.SIGINT) is _end_at_once:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(until_signalled(work))
+    except KeyboardInterrupt:
+        return 130
+    except EndedBySignal as ended:
+        return 128 + ended.number
+    return 0
+
+
+def _end_at_once(*_: object) -> None:
+    """Take Ctrl-C as long as nothing has begun and there is nothing to tidy up."""
+    os._exit(130)
