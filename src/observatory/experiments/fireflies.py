@@ -62,7 +62,8 @@ class Fireflies:
     Args:
         config: the settings.
         log: where lateness, order parameter and slots are logged, if anywhere; open already.
-        connector: where flashes are told; by default a broker of the experiment's own.
+        connector: where flashes are told, and live rules (``cascade/constraints/<id>``) come from;
+            by default a broker of the experiment's own.
         watch: is called with a `Moment` every `watch_interval` seconds of the loop's clock.
         watch_interval: seconds between two such calls.
         view: runs beside the agents; when it returns, the experiment ends in order.
@@ -112,8 +113,13 @@ class Fireflies:
             BaseException: what an agent raised, with a note that names it.
         """
         await self._connector.connect()
+        rules = cs.Engine(resource_manager=self.manager).constraint_manager
         try:
-            await self._run_connected()
+            await rules.attach(self._connector)
+            try:
+                await self._run_connected()
+            finally:
+                await rules.detach(self._connector)
         finally:
             await self._connector.disconnect()
         return self.summary()
