@@ -558,12 +558,23 @@ def test_any_connector_will_do() -> None:
             self.told.append(f"{topic} {payload['agent_id']}")
 
         async def subscribe(self, topic: str, callback: Any) -> Any:
-            raise AssertionError("an experiment only tells")
+            self.told.append(f"subscribe {topic}")
+            return self
+
+        def unsubscribe(self) -> None:
+            self.told.append("unsubscribe")
 
     wire = Wire()
     connector: Connector = wire
     run_virtual(Fireflies(FirefliesConfig(num_agents=1, duration=10.0), connector=connector).run())
-    assert wire.told == ["connect", "firefly/flash 0", "firefly/flash 0", "disconnect"]
+    assert wire.told == [
+        "connect",
+        "subscribe cascade/constraints/+",
+        "firefly/flash 0",
+        "firefly/flash 0",
+        "unsubscribe",
+        "disconnect",
+    ]
 
 
 def test_log_lines_are_written(tmp_path: Path) -> None:
