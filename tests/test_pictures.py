@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-COMMAND = re.compile(r"^\$ fireflies (.*) --still (docs/pictures/\S+)$", re.MULTILINE)
+COMMAND = re.compile(r"^\$ (\w+) (.*) --still (docs/pictures/\S+)$", re.MULTILINE)
 COMMANDS = {
-    picture: options
+    picture: (experiment, options)
     for page in sorted((ROOT / "docs").glob("*.md"))
-    for options, picture in COMMAND.findall(page.read_text(encoding="utf-8"))
+    for experiment, options, picture in COMMAND.findall(page.read_text(encoding="utf-8"))
 }
 
 
@@ -27,10 +27,11 @@ def test_each_picture_has_its_command() -> None:
 @pytest.mark.parametrize("picture", COMMANDS)
 def test_a_picture_is_what_its_command_makes(picture: str, tmp_path: Path) -> None:
     made = tmp_path / "picture.svg"
+    experiment, options = COMMANDS[picture]
     subprocess.run(
         [
-            *(sys.executable, "-W", "error", "-m", "observatory.experiments.run_fireflies"),
-            *(*shlex.split(COMMANDS[picture]), "--still", str(made)),
+            *(sys.executable, "-W", "error", "-m", f"observatory.experiments.run_{experiment}"),
+            *(*shlex.split(options), "--still", str(made)),
         ],
         check=True,
         stdout=subprocess.DEVNULL,

@@ -272,7 +272,7 @@ class WatchedManager(ResourceManager):
 
     def suspend(self, ticket: Ticket) -> Request:
         held = self.model.live[ticket]
-        for name in [name for name in held if KINDS.get(name) in ("capacity", "gate", None)]:
+        for name in [name for name in held if KINDS[name] in ("capacity", "gate")]:
             del held[name]
         return super().suspend(ticket)
 
