@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from cascade.runtime import grant_queue
 from cascade.runtime.lanes import Resource
-from cascade.runtime.resource_manager import PASS_OVERS, ResourceManager
+from cascade.runtime.resource_manager import ResourceManager
 from cascade.runtime.ticket import HELD, WAITING, Request, Ticket
 from cascade.spec.amounts import UNITS
 
@@ -34,6 +35,8 @@ class RateHistory:
 
     events: list[tuple[float, int, float, int]] = field(default_factory=list)
     """(time, spent, per second, burst): a spending, or with 0 spent a new setting."""
+    known: tuple[tuple[float, int], Fraction] | None = None
+    """The level that was computed last, and for which state."""
 
     def set(self, now: float, per_second: float, burst: int) -> None:
         self.events.append((now, 0, per_second, burst))
@@ -55,6 +58,13 @@ class RateHistory:
         return Fraction(len([0 for _, spent, _, _ in self.events if not spent]) + 1, UNITS)
 
     def level(self, now: float) -> Fraction:
+        """Return what is there; asked for again, it needn't be computed again."""
+        state = (now, len(self.events))
+        if self.known is None or self.known[0] != state:
+            self.known = state, self.computed(now)
+        return self.known[1]
+
+    def computed(self, now: float) -> Fraction:
         """Return what is there, step by step from the beginning."""
         before, speed, size = 0.0, Fraction(0), 0
         level: Fraction | None = None  # full, as nothing was ever spent
@@ -80,7 +90,6 @@ class Model:
         self.ledgers: dict[str, list[int] | None] = {}
         self.fails: dict[str, bool] = {}
         self.live: dict[Ticket, Amounts] = {}
-        self._levels: dict[str, tuple[tuple[float, int], Fraction]] = {}
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -96,11 +105,7 @@ class Model:
     def level(self, name: str) -> Fraction:
         history = self.rates[name]
         assert history is not None
-        state = (self.now(), len(history.events))
-        known = self._levels.get(name)
-        if known is None or known[0] != state:
-            known = self._levels[name] = state, history.level(self.now())
-        return known[1]
+        return history.level(self.now())
 
     def is_limited(self, name: str) -> bool:
         if KINDS.get(name) == "gate":
@@ -235,6 +240,11 @@ class WatchedManager(ResourceManager):
 
     def _grant(self, ticket: Ticket) -> None:
         model, amounts = self.model, amounts_of(ticket.request)
+        if not amounts:
+            # It takes nothing, so that it is in nobody's way.
+            super()._grant(ticket)
+            model.grant(ticket, amounts)
+            return
         key, names = getattr(ticket, "key", AFTER_ALL), ticket.request.names
         for other in self.in_lanes():
             if other.key < key and not model.impossible(amounts_of(other.request)):
@@ -251,6 +261,7 @@ class WatchedManager(ResourceManager):
         model.grant(ticket, amounts)
 
     def give_back(self, ticket: Ticket) -> None:
+        self.merge_resumed()
         del self.model.live[ticket]
         super().give_back(ticket)
 
@@ -314,7 +325,7 @@ class WatchedManager(ResourceManager):
         if closed:
             assert len(standing) == 1, "it claims something for what only a person can give it"
             assert standing <= closed
-        elif first.passed < PASS_OVERS:
+        elif first.passed < grant_queue.PASS_OVERS:
             assert len(standing) == 1
             assert not any(enough[name] for name in standing)
         else:

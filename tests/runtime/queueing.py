@@ -58,7 +58,7 @@ async def release(*tasks: asyncio.Task[Ticket]) -> None:
         (await task).release()
 
 
-async def cancel(*tasks: asyncio.Task[Ticket]) -> None:
+async def cancel(*tasks: asyncio.Task[Any]) -> None:
     """Cancel these and wait for their end."""
     for task in tasks:
         task.cancel()

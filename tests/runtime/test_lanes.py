@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from cascade.runtime.lanes import Resource, Lane
+from cascade.runtime.lanes import Lane, Resource
 from cascade.runtime.resource_manager import ResourceManager
 from cascade.runtime.ticket import WITHDRAWN, Request, Ticket
 

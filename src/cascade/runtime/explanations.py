@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -156,15 +155,18 @@ def explain(queue: GrantQueue) -> list[Waiting]:
     wanted_ahead: dict[Resource, int] = {}
     found = []
     for ticket in sorted(waiters(queue), key=lambda waiter: waiter.key):
-        found.append(_why(ticket, now, holders, wanted_ahead))
-        if ticket.aside is None:
-            for resource, units in ticket.request.pairs:
+        pairs = ticket.request.pairs
+        impossible = any(resource.limit and resource.is_below(units) for resource, units in pairs)
+        found.append(_why(ticket, impossible, now, holders, wanted_ahead))
+        if not impossible and not any(resource.is_closed() for resource, _ in pairs):
+            for resource, units in pairs:
                 wanted_ahead[resource] = wanted_ahead.get(resource, 0) + units
     return found
 
 
 def _why(
     ticket: Ticket,
+    impossible: bool,
     now: float,
     holders: dict[Resource, dict[str, None]],
     wanted_ahead: dict[Resource, int],
@@ -175,7 +177,7 @@ def _why(
     holding: dict[str, None] = {}
     ready_at: float | None = None
     for resource, units in ticket.request.pairs:
-        if ticket.aside is not None:
+        if impossible:
             enough = not (resource.limit and resource.is_below(units))
         else:
             enough = resource.allows(resource.claimed_ahead(ticket.key) + units, now)
@@ -184,15 +186,15 @@ def _why(
         blocked_on.append(resource.name)
         if not resource.allows(units, now):
             lacking.append(resource.name)
-        if ticket.aside is not None:
+        if impossible:
             continue
         behind.update((other.owner, None) for key, other, _ in resource.line if key < ticket.key)
         meter = resource.meter
         if meter is None and resource.limit:
             holding.update(holders.get(resource, {}))
         elif type(meter) is Rate:
-            due = meter.turn(wanted_ahead.get(resource, 0) + units)
-            ready_at = max(now, due, -math.inf if ready_at is None else ready_at)
+            due = meter.turn(wanted_ahead.get(resource, 0) + units, now)
+            ready_at = due if ready_at is None else max(due, ready_at)
     return Waiting(
         owner=ticket.owner,
         request=MappingProxyType(ticket.amounts),
@@ -202,7 +204,7 @@ def _why(
         holders=tuple(holding),
         since=ticket.since,
         ready_at=ready_at,
-        impossible=ticket.aside is not None,
+        impossible=impossible,
     )
 
 

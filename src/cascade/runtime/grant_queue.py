@@ -115,7 +115,7 @@ class GrantQueue:
         if meter is None or resource.limit is None:
             return
         meter.spend(units, self._now())
-        if resource.lanes:
+        if resource.lanes or resource.aside:
             self._spent[resource] = None
             if type(meter) is Rate:
                 self._unarmed[resource] = None
@@ -299,9 +299,10 @@ class GrantQueue:
         spent, self._spent = self._spent, {}
         for resource in spent:
             meter = resource.meter
-            if type(meter) is Budget:
-                if not 0 < meter.remaining >= meter.most_wanted:
-                    self._look_at_lanes(resource, meter, dirty)
+            if type(meter) is Budget and not 0 < meter.remaining >= meter.most_wanted:
+                if resource.aside and meter.remaining <= 0:
+                    self._bring_back(resource, dirty)
+                self._look_at_lanes(resource, meter, dirty)
             else:
                 for ticket in list(resource.reservers):
                     self._stand_anew(ticket, dirty)
@@ -336,18 +337,18 @@ class GrantQueue:
     def _arm_timers(self) -> None:
         """Set the timer of each rate whose line has changed, for the first that it stops."""
         unarmed, self._unarmed = self._unarmed, {}
-        loop = self._loop
+        loop, now = self._loop, self._now()
         for resource in unarmed:
             meter, total, due = resource.meter, 0, None
             if type(meter) is Rate and resource.limit is not None:
-                now = self._now()
                 for _, _, units in resource.line:
                     total += units
                     if not meter.allows(total, now):
                         due = meter.due(total)
                         break
             if resource.timer is not None:
-                if due == resource.timer_due:
+                if resource.timer_due == due or resource.timer_due <= now:
+                    # It stands for this, or is about to go off, for whom it has been set.
                     continue
                 resource.timer.cancel()
                 resource.timer = None
@@ -416,8 +417,10 @@ class GrantQueue:
         self._note_wanted(ticket)
         places = self._wanted_places(ticket)
         if not places:
-            # It may go; standing at a line that is looked at, it will, in the order of keys.
-            places = [lane.resources[0]]
+            # It may go; standing in a line that is looked at, it will, in the order of keys.
+            if ticket.passed >= PASS_OVERS:
+                places = [r for r, _ in ticket.request.pairs if r.limit is not None]
+            places = places or [lane.resources[0]]
             dirty[places[0]] = None
         self._stand(ticket, places)
 
@@ -429,16 +432,21 @@ class GrantQueue:
     # Aside: who wants more than there will be, as things are
 
     def _excess(self, request: Request) -> tuple[Resource, int] | None:
-        """Return what of a request is above a limit, so that it could never be granted."""
+        """Return what of a request is above a limit, so that it could never be granted.
+
+        If there is something that lets it fail, that is it.
+        """
+        excess = None
         for resource, units in request.pairs:
             if resource.limit and resource.is_below(units):
-                return resource, units
-        return None
+                if resource.fails():
+                    return resource, units
+                excess = excess or (resource, units)
+        return excess
 
     def _set_aside(self, ticket: Ticket, resource: Resource, units: int) -> None:
         """Let a ticket wait where it blocks nobody; if its budget says so, fail it."""
-        meter = resource.meter
-        if type(meter) is Budget and meter.on_empty == "fail":
+        if resource.fails():
             self._unqueue(ticket)
             ticket.state = WITHDRAWN
             future = ticket.future
@@ -452,10 +460,8 @@ class GrantQueue:
         """Let those back into their lanes whom a resource allows again."""
         while (least := resource.aside.least()) is not None:
             units, ticket = least
-            if resource.is_below(units):
-                meter = resource.meter
-                if not (type(meter) is Budget and meter.on_empty == "fail"):
-                    return
+            if resource.is_below(units) and not resource.fails():
+                return
             resource.aside.remove(ticket)
             ticket.aside = None
             excess = self._excess(ticket.request)
@@ -480,19 +486,26 @@ class GrantQueue:
             self._reconsider(lane, dirty)
         self._settle(dirty)
 
-    def _budget_changed(self, resource: Resource, *, gained: bool) -> None:
-        """Look at those whom a settlement concerns: more is left of a budget, or less."""
-        if not gained:
-            if resource.lanes:
+    def _budget_changed(self, resource: Resource, budget: Budget, before: int) -> None:
+        """Look at those whom a settlement concerns, before which so much was left."""
+        dirty: Lines = {}
+        if budget.remaining < before:
+            if resource.lanes or resource.aside:
                 self._spent[resource] = None
-                self._settle({})
-            return
+        else:
+            dirty[resource] = None
+            self._bring_back(resource, dirty)
+            if before <= 0 < budget.remaining:
+                # Who has waited for more than this steps aside now.
+                self._look_at_lanes(resource, budget, dirty)
+        self._settle(dirty)
+
+    def _bring_back(self, resource: Resource, dirty: Lines) -> None:
+        """Let those stand in line again whom a resource allows again."""
         changed: dict[Lane, None] = {}
         self._return(resource, changed)
-        dirty: Lines = {resource: None}
         for lane in changed:
             self._reconsider(lane, dirty)
-        self._settle(dirty)
 
     # Amending
 

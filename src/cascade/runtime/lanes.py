@@ -24,6 +24,9 @@ Kind = Literal["capacity", "rate", "gate", "budget"]
 RANKS: dict[Kind | None, int] = {"gate": 0, "budget": 1, "rate": 2, "capacity": 3, None: 3}
 """Where to stand rather, if several resources stop a ticket: at the lowest."""
 
+PAID: tuple[Kind, ...] = ("rate", "budget")
+"""What is taken for good on grant, and isn't taken again by who gives back for a while."""
+
 METERED = -1
 """The limit of a resource whose meter has to be asked."""
 
@@ -85,7 +88,7 @@ class Resource:
         self.aside = Aside()
         """Tickets that want more of it than there will be, as things are."""
         self.reservers: dict[Ticket, None] = {}
-        """Of a rate: who stands here and at capacities too."""
+        """Of a rate or a budget: who stands here and at capacities too."""
         self.timer: TimerHandle | None = None
         """Of a rate: what looks at the line again when the first who is stopped is due."""
         self.timer_due = 0.0
@@ -123,6 +126,18 @@ class Resource:
             left = meter.remaining
             return units > left and (left > 0 or meter.on_empty == "fail")
         return units > meter.burst
+
+    def fails(self) -> bool:
+        """Whether who waits for more than is left is to fail."""
+        return isinstance(self.meter, Budget) and self.meter.on_empty == "fail"
+
+    def lift(self) -> None:
+        """Let there be no limit. Who stands here has to be looked at."""
+        self.limit = self.meter = None
+        self.reservers.clear()
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def most(self) -> int:
         """Return how many units there are at most at once, as things are."""

@@ -23,7 +23,7 @@ class Rate:
         burst: how many units there are at most.
     """
 
-    __slots__ = ("anchor", "burst", "per_second", "reached", "spent")
+    __slots__ = ("anchor", "burst", "latest", "per_second", "reached", "spent")
 
     def __init__(self, per_second: float, burst: int) -> None:
         self.per_second = per_second
@@ -34,6 +34,8 @@ class Rate:
         """When it was full, in seconds on the loop's clock; None while nothing was spent."""
         self.spent = 0
         """Units spent since then."""
+        self.latest = -math.inf
+        """When something was last taken, or the setting changed."""
         self.reached = -math.inf
         """The latest time a timer of this rate has stood for: some loops' timers go off early."""
 
@@ -41,10 +43,15 @@ class Rate:
         """Return when so many units are there at once, in seconds; infinite if never."""
         if units > self.burst:
             return math.inf
-        return self.turn(units)
+        return self._come(units)
 
-    def turn(self, units: int) -> float:
-        """Return when so many units have come, if they are taken as they come, in seconds."""
+    def turn(self, units: int, now: float) -> float:
+        """Return when so many units will have come, if they are taken as they come, in seconds."""
+        if self._come(self.burst) <= max(now, self.reached):
+            return now + max(0, units - self.burst) / (self.per_second * UNITS)
+        return max(now, self._come(units))
+
+    def _come(self, units: int) -> float:
         missing = self.spent + units - self.burst
         if missing <= 0:
             return -math.inf
@@ -61,6 +68,7 @@ class Rate:
         if self.anchor is None or self.due(self.burst) < now:
             self.anchor, self.spent = now, 0
         self.spent += units
+        self.latest = now
 
     def level(self, now: float) -> int:
         """Return the units that are there at a time, up to what a float can tell."""
@@ -73,15 +81,19 @@ class Rate:
         """Go on with another speed and size from a time on, with the units that are there."""
         if self.anchor is not None:
             level = min(self.level(now), burst)
-            self.anchor = max(now, self.reached, self.anchor)
+            self.anchor = self.latest = max(now, self.reached, self.anchor)
             self.spent = burst - level
         self.per_second, self.burst = per_second, burst
 
     def move_to(self, now: float) -> None:
-        """Go on with another clock, which shows `now`: what was spent stays spent."""
+        """Go on with another clock, which shows `now`.
+
+        If that begins again, there is what there was when something was last taken.
+        """
+        if self.anchor is not None and now < self.latest:
+            self.spent = self.burst - self.level(self.latest)
+            self.anchor = self.latest = now
         self.reached = -math.inf
-        if self.anchor is not None:
-            self.anchor = min(self.anchor, now)
 
 
 class Budget:

@@ -21,7 +21,7 @@ from cascade.runtime.attempts import current_attempt
 from cascade.runtime.deadlock import find_deadlock, may_deadlock
 from cascade.runtime.explanations import Statistics, Waiting, explain, statistics, waiters
 from cascade.runtime.grant_queue import PASS_OVERS, GrantQueue, infeasible
-from cascade.runtime.lanes import METERED, Aside, Kind, Resource
+from cascade.runtime.lanes import METERED, PAID, Aside, Kind, Resource
 from cascade.runtime.meters import Budget, OnEmpty, Rate
 from cascade.runtime.rules import PREFIX, Asker, Rules
 from cascade.runtime.ticket import HELD, RELEASED, WAITING, WITHDRAWN, Request, Ticket
@@ -157,7 +157,7 @@ class ResourceManager(GrantQueue):
         self.check_steering()
         resource, units = self._resource(name, "rate"), to_units(burst)
         if per_second is None:
-            resource.limit = resource.meter = None
+            resource.lift()
         elif isinstance(resource.meter, Rate):
             resource.meter.change(float(per_second), units, self._now())
         else:
@@ -208,7 +208,7 @@ class ResourceManager(GrantQueue):
         self.check_steering()
         resource = self._resource(name, "budget")
         if remaining is None:
-            resource.limit = resource.meter = None
+            resource.lift()
         elif isinstance(resource.meter, Budget):
             resource.meter.remaining, resource.meter.on_empty = to_units(remaining), on_empty
         else:
@@ -289,11 +289,13 @@ class ResourceManager(GrantQueue):
             AcquireTimeoutError: not granted within `timeout` seconds.
             DeadlockError: it would wait for ever, as who holds it waits for this very request.
         """
-        excess = self._excess(request)
-        if excess is not None:
-            resource, units = excess
-            meter = resource.meter
-            if type(meter) is not Budget or meter.on_empty == "fail":
+        for resource, units in request.pairs:
+            # More than is left of a budget may be waited for.
+            if (
+                resource.limit
+                and resource.is_below(units)
+                and (resource.kind != "budget" or resource.fails())
+            ):
                 raise infeasible(resource, units)
         loop = self._loop  # `take` has just bound or checked it
         assert loop is not None
@@ -330,6 +332,7 @@ class ResourceManager(GrantQueue):
             if waits and attempt is not None:
                 attempt.goes_on()
             ticket.future = ticket.attempt = None
+            del future  # what it raises must not be reachable from its own traceback
         if ticket.state == WITHDRAWN:
             raise AcquireTimeoutError(str(owner), request.amounts, timeout or 0.0)
         return ticket
@@ -429,9 +432,10 @@ class ResourceManager(GrantQueue):
         ticket.settled = before | dict(wanted)
         for resource, units in wanted:
             meter = resource.meter
-            if isinstance(meter, Budget):
+            if isinstance(meter, Budget) and units != before[resource]:
+                left = meter.remaining
                 meter.spend(units - before[resource], 0.0)
-                self._budget_changed(resource, gained=units < before[resource])
+                self._budget_changed(resource, meter, left)
 
     def _allows(self, resource: Resource, units: int) -> bool:
         """Whether a resource has so many units for somebody behind all who stand there."""
@@ -464,9 +468,9 @@ class ResourceManager(GrantQueue):
     def suspend(self, ticket: Ticket) -> Request:
         """Take a held ticket's capacities back for a while; return what `resume` asks for."""
         given = ticket.request
-        kept = tuple([pair for pair in given.pairs if pair[0].meter is not None])
+        kept = tuple([pair for pair in given.pairs if pair[0].kind in PAID])
         if kept:
-            given = Request(tuple([pair for pair in given.pairs if pair[0].meter is None]))
+            given = Request(tuple([pair for pair in given.pairs if pair[0].kind not in PAID]))
         ticket.suspended = True
         ticket.request = Request(kept)
         self._take_back(given)
