@@ -47,6 +47,7 @@ class GridView:
         """From brightness to colour."""
         self.reduction: Reduction = reduction
         """What stands for agents that share a place."""
+        self._frozen: NDArray[np.float64] | None = None
 
     @property
     def width(self) -> int:
@@ -62,6 +63,14 @@ class GridView:
         """Light an agent at a time, in seconds."""
         self.matrix.light(agent, time)
 
+    def freeze(self, now: float) -> None:
+        """Show the brightness of a time from now on, whatever is lit afterwards."""
+        self._frozen = self.matrix.at(now)
+
+    def thaw(self) -> None:
+        """Show the brightness as it is again."""
+        self._frozen = None
+
     def levels(self, now: float, factor: int = 1) -> NDArray[np.float64]:
         """Return the brightness as it is shown at a time: in blocks, and in a few levels.
 
@@ -69,7 +78,8 @@ class GridView:
             now: the time, in seconds.
             factor: the side of the block of agents that one cell stands for.
         """
-        brightness = reduced(self.matrix.at(now), factor, self.reduction)
+        brightness = self.matrix.at(now) if self._frozen is None else self._frozen
+        brightness = reduced(brightness, factor, self.reduction)
         return np.rint(brightness * (LEVELS - 1)) / (LEVELS - 1)
 
     def colours(self, now: float, factor: int = 1) -> NDArray[Any]:
