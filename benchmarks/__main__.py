@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from benchmarks import agents, events, fireflies, graphs, limits, machines
+from benchmarks import agents, events, fireflies, graphs, limits, machines, view
 from benchmarks.harness import ATTEMPTS, Benchmark, Row, settle
 
 BENCHMARKS: Mapping[str, Benchmark] = {
@@ -30,6 +30,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "agents": agents.agents,
     "events": events.publishing,
     "fireflies": fireflies.compare,
+    "view": view.view,
 }
 
 RULES = (

@@ -155,7 +155,7 @@ class Outcome:
 def bare(config: FirefliesConfig) -> Outcome:
     """Run the hand-written agents."""
     world = BareWorld(config)
-    used = _processor_time(world.run)
+    used = processor_time(world.run)
     late = sorted(world.lateness)
     p50, p99 = (late[math.ceil(share * len(late)) - 1] for share in (0.5, 0.99))
     return _outcome(p50, p99, late[-1], used, config.duration, len(late))
@@ -164,7 +164,7 @@ def bare(config: FirefliesConfig) -> Outcome:
 def with_engines(config: FirefliesConfig) -> Outcome:
     """Run the experiment as it is."""
     experiment = Fireflies(config)
-    used = _processor_time(experiment.run)
+    used = processor_time(experiment.run)
     summary = experiment.summary()
     p50, p99, latest = (summary.lateness_s[name] or 0.0 for name in ("p50", "p99", "max"))
     return _outcome(p50, p99, latest, used, config.duration, summary.flashes)
@@ -176,7 +176,8 @@ def _outcome(
     return Outcome(p50 * 1e3, p99 * 1e3, latest * 1e3, 100 * used / duration, flashes)
 
 
-def _processor_time(run: Callable[[], Coroutine[Any, Any, Any]]) -> float:
+def processor_time(run: Callable[[], Coroutine[Any, Any, Any]]) -> float:
+    """Run a coroutine function on uvloop, if there is one; return the processor time in seconds."""
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     try:
         import uvloop

@@ -17,9 +17,10 @@ from observatory.reference.fireflies import simulate
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # they aren't part of what is installed
 
-from benchmarks import fireflies, graphs, harness, limits, machines
+from benchmarks import fireflies, graphs, harness, limits, machines, view
 from benchmarks.__main__ import main
 from benchmarks.harness import Row, Sample, Work, measure, settle
+from benchmarks.lights import Lights
 
 
 def row_of(ratio: float, *, exceeded: bool = False, name: str = "work") -> Row:
@@ -178,3 +179,31 @@ class TestFloors:
             (agent, round(time, 9)) for agent, time in expected
         ]
         assert max(world.lateness) == 0.0
+
+    def test_lights_are_out_of_step_and_lit_once_a_period(self) -> None:
+        lights = Lights(400, now=100.0)
+        lit_at = lights.grid.matrix.lit_at
+        before = list(lit_at)
+        assert all(95.0 <= time <= 100.0 for time in before)
+        for tenth in range(1, 51):
+            lights.light(100.0 + tenth / 10)
+            alight = (lights.grid.matrix.at(100.0 + tenth / 10) > 0).mean()
+            assert 0.2 < alight < 0.4  # three tenths of a period
+        assert [round(time - 5.0, 9) for time in lit_at] == [round(time, 9) for time in before]
+
+
+class TestRunInTerminal:
+    def test_reads_what_is_written_in_a_window_of_that_size(self) -> None:
+        program = (
+            "import os, sys; print('x' * 50_000, end='', flush=True); "
+            "sys.stderr.write(str([*os.get_terminal_size(), os.environ['COLORTERM']]))"
+        )
+        shown = view.run_in_terminal([sys.executable, "-c", program], view.Size(91, 17))
+        assert shown.received == 50_000
+        assert shown.errors == "[91, 17, 'truecolor']"
+        assert shown.processor > 0
+
+    def test_tells_of_a_program_that_fails(self) -> None:
+        command = [sys.executable, "-c", "raise SystemExit('no such light')"]
+        with pytest.raises(RuntimeError, match="ended with 1: no such light"):
+            view.run_in_terminal(command, view.SMALL)

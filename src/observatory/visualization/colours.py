@@ -71,14 +71,20 @@ def _nearest(depth: ColourDepth) -> NDArray[np.int64]:
     # The 16 first of the 256 look different in each terminal, so the cube and the greys stand in.
     first, palette = (0, _BASIC) if depth == ColourDepth.BASIC else (16, _all_256()[16:])
     levels = np.arange(32) * 255 // 31
-    wanted = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
-    best = np.zeros(len(wanted), dtype=np.int64)
-    least = np.full(len(wanted), np.iinfo(np.int64).max)
-    for number, colour in enumerate(palette, start=first):
-        distance = ((wanted - colour) ** 2 * (2, 4, 3)).sum(axis=1)  # roughly how eyes weigh them
+    best = np.zeros((32, 32, 32), dtype=np.int64)
+    least = np.full(best.shape, np.iinfo(np.int64).max)
+    for number, (red, green, blue) in enumerate(palette.tolist(), start=first):
+        # Channel by channel, which is a lot faster: it is done while everybody waits. The weights
+        # are roughly those that eyes give them.
+        distance = (
+            (2 * (levels - red) ** 2)[:, None, None]
+            + (4 * (levels - green) ** 2)[:, None]
+            + 3 * (levels - blue) ** 2
+        )
         nearer = distance < least
-        best[nearer], least[nearer] = number, distance[nearer]
-    return best
+        np.copyto(best, number, where=nearer)
+        np.copyto(least, distance, where=nearer)
+    return best.ravel()
 
 
 def codes(colours: NDArray[Any], depth: ColourDepth) -> NDArray[np.int64]:

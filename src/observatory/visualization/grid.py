@@ -48,6 +48,7 @@ class GridView:
         """From brightness to colour."""
         self.reduction: Reduction = reduction
         """What stands for agents that share a place."""
+        self._frozen: NDArray[np.float64] | None = None
 
     @property
     def width(self) -> int:
@@ -64,8 +65,16 @@ class GridView:
         self.matrix.light(agent, time)
 
     def values(self, now: float) -> NDArray[np.float64]:
-        """Return what is shown of each agent at a time: a number from 0 to 1, (height, width)."""
+        """Return what there is of each agent at a time: a number from 0 to 1, (height, width)."""
         return self.matrix.at(now)
+
+    def freeze(self, now: float) -> None:
+        """Show the values of a time from now on, whatever happens afterwards."""
+        self._frozen = self.values(now)
+
+    def thaw(self) -> None:
+        """Show the values as they are again."""
+        self._frozen = None
 
     def levels(self, now: float, factor: int = 1) -> NDArray[np.float64]:
         """Return the brightness as it is shown at a time: in blocks, and in a few levels.
@@ -74,7 +83,8 @@ class GridView:
             now: the time, in seconds.
             factor: the side of the block of agents that one cell stands for.
         """
-        brightness = reduced(self.values(now), factor, self.reduction)
+        values = self.values(now) if self._frozen is None else self._frozen
+        brightness = reduced(values, factor, self.reduction)
         return np.rint(brightness * (LEVELS - 1)) / (LEVELS - 1)
 
     def colours(self, now: float, factor: int = 1) -> NDArray[Any]:

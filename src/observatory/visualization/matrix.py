@@ -64,7 +64,11 @@ class BrightnessMatrix:
 
     def at(self, now: float) -> NDArray[np.float64]:
         """Return the brightness of all agents at a time, from 0 to 1, of shape (height, width)."""
-        return np.clip(1.0 - (now - self._times) * self.decay_per_second, 0.0, 1.0)
+        # In place: of many agents, it is new memory that takes the time.
+        brightness = self._times - now
+        brightness *= self.decay_per_second
+        brightness += 1.0
+        return brightness.clip(0.0, 1.0, out=brightness)
 
 
 def reduced(

@@ -32,7 +32,7 @@ def gradient(*stops: tuple[float, str]) -> PaletteFunction:
     table = np.rint(table).astype(np.uint8)
 
     def palette(brightness: NDArray[np.float64]) -> NDArray[np.uint8]:
-        colours: NDArray[np.uint8] = table[np.rint(brightness * 255).astype(np.uint8)]
+        colours: NDArray[np.uint8] = table.take(np.rint(brightness * 255).astype(np.uint8), axis=0)
         return colours
 
     return palette

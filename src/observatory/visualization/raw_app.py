@@ -80,7 +80,7 @@ class RawTerminalApp:
         """Further keys: what each does, in a word, and what is called when it is pressed."""
         self._aggregator = aggregator
         self._stopping = False
-        self._frozen_at: float | None = None
+        self._frozen = False
         self._help = False
 
     def stop(self) -> None:
@@ -134,19 +134,22 @@ class RawTerminalApp:
             layout: the places of things.
             now: the time, in seconds on the loop's clock.
         """
-        when = now if self._frozen_at is None else self._frozen_at
         indent = layout.status_left
         lines = self.status_bar.lines(layout.columns - indent)
         if indent:
             lines = [((" " * indent, "plain"), *line) for line in lines]
-        return self.grid_view.colours(when, layout.factor), lines
+        return self.grid_view.colours(now, layout.factor), lines
 
     def _obey(self, keys: bytes, screen: Screen, now: float) -> None:
         for key in keys.decode(errors="ignore"):
             if key in "qQ":
                 self._stopping = True
             elif key == " ":
-                self._frozen_at = now if self._frozen_at is None else None
+                self._frozen = not self._frozen
+                if self._frozen:
+                    self.grid_view.freeze(now)
+                else:
+                    self.grid_view.thaw()
             elif key == "?":
                 self._help = not self._help
             elif key == _REDRAW:
@@ -157,6 +160,8 @@ class RawTerminalApp:
     def _draw(self, terminal: Terminal, screen: Screen, now: float) -> None:
         if terminal.busy:
             self.dropped += 1
+            if self._aggregator is not None:
+                self._aggregator.record_nowait("view.dropped", self.dropped)
             return
         columns, rows = terminal.size()
         grid = self.grid_view
@@ -165,7 +170,7 @@ class RawTerminalApp:
         words = [f"{key} {word}" for key, (word, _) in self.keys.items()]
         words += [f"{key} {word}" for key, word in _KEYS]
         keys: Line = ((" " * layout.status_left, "plain"), (f" {'   '.join(words)}", "dim"))
-        if self._frozen_at is not None:
+        if self._frozen:
             keys = (*keys, ("   frozen", "accent"))
         if self._help:
             lines = [((" " * layout.status_left + text, "plain"),) for text in _HELP]

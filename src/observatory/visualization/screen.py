@@ -85,28 +85,29 @@ class Screen:
         columns = characters.shape[1]
         characters = characters.ravel()[changed]
         order = np.argsort(characters, kind="stable")
-        ink = paper = -1
-        cursor = (-1, -1)
-        for first, length, character in _runs(changed[order], characters[order], columns):
+        ink = paper = selected = at_row = at_column = -1
+        for row, column, length, character in _runs(changed[order], characters[order], columns):
             glyph = GLYPHS[character & 3]
-            if self.depth != ColourDepth.NONE:
-                wanted = []
+            if character != selected:  # they are in order, so mostly it is the same one again
+                selected = character
                 its_ink, its_paper = character >> _BITS + 2, character >> 2 & (1 << _BITS) - 1
+                wanted = []
                 if glyph != " " and its_ink != ink:
                     ink = its_ink
                     wanted.append(select(ink, self.depth, False))
                 if its_paper != paper:
                     paper = its_paper
                     wanted.append(select(paper, self.depth, True))
-                if wanted:
+                if wanted and self.depth != ColourDepth.NONE:
                     parts.append(f"\x1b[{';'.join(wanted)}m")
-            row, column = first // columns + layout.top, first % columns + layout.left
-            if cursor != (row, column):
-                parts.append(_move(cursor, row, column))
+            row += layout.top
+            column += layout.left
+            if row != at_row or column != at_column:
+                parts.append(_move(at_row, at_column, row, column))
             parts.append(glyph * length)
             # At the right edge the cursor stays where it is, as there is no wrapping.
-            column += length
-            cursor = (row, column) if column < layout.columns else (-1, -1)
+            at_column = column + length
+            at_row = row if at_column < layout.columns else -1
 
     def _pen(self, role: Role) -> str:
         """Return what selects a colour of text on the background, whatever was selected before."""
@@ -145,8 +146,8 @@ def _characters(
 
 def _runs(
     places: NDArray[np.int64], characters: NDArray[np.int64], columns: int
-) -> Iterator[tuple[int, int, int]]:
-    """Yield the first place, the length and the character of runs of equal characters in a row.
+) -> Iterator[tuple[int, int, int, int]]:
+    """Return row, column, length and character of the runs of equal characters in a row.
 
     Args:
         places: where they are, counted row by row, in the order in which they are to be sent.
@@ -159,14 +160,14 @@ def _runs(
     )
     first = np.flatnonzero(starts)
     lengths = np.diff(first, append=len(places))
-    yield from zip(
-        places[first].tolist(), lengths.tolist(), characters[first].tolist(), strict=True
-    )
+    row, column = np.divmod(places[first], columns)
+    runs = np.stack([row, column, lengths, characters[first]])
+    return zip(*runs.tolist(), strict=True)
 
 
-def _move(cursor: tuple[int, int], row: int, column: int) -> str:
-    """Return the shortest way there."""
-    if cursor[0] == row and column > cursor[1]:
-        step = column - cursor[1]
+def _move(at_row: int, at_column: int, row: int, column: int) -> str:
+    """Return the shortest way from one place to another."""
+    if at_row == row and column > at_column:
+        step = column - at_column
         return "\x1b[C" if step == 1 else f"\x1b[{step}C"
     return f"\x1b[{row + 1};{column + 1}H"

@@ -108,9 +108,14 @@ class StatusBar:
     def _field(self, name: str, value: object) -> tuple[str, str]:
         """Return name and value, the value as wide as any that it had, so that nothing jumps."""
         text = f"{value:.3g}" if isinstance(value, float) else str(value)
-        text = "".join(letter if letter.isprintable() else "�" for letter in text)
+        text = _printable(text)
         self._widths[name] = max(self._widths.get(name, 0), len(text))
-        return name, text.ljust(self._widths[name])
+        return _printable(name), text.ljust(self._widths[name])
+
+
+def _printable(text: str) -> str:
+    """Return a text without what a terminal might obey."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def _flow(fields: list[tuple[str, str]], width: int, rows: int) -> list[Line]:

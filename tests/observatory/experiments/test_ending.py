@@ -1,0 +1,101 @@
+"""Signals end the work in order, as Ctrl-C does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from observatory.experiments.ending import SIGNALS, EndedBySignal, until_signalled
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    assert {number: signal.getsignal(number) for number in SIGNALS} == before
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+async def sent(*numbers: int) -> None:
+    """Work that is ended by signals, and takes a moment to tidy up."""
+    try:
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(0)
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(0.01)
+        tidied.append(numbers)
+
+
+tidied: list[tuple[int, ...]] = []
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_cancels_the_work_and_is_told(number: int) -> None:
+    tidied.clear()
+    with pytest.raises(EndedBySignal) as ended:
+        asyncio.run(until_signalled(sent(number)))
+    assert ended.value.number == number
+    assert tidied == [(number,)]
+
+
+def test_a_second_one_does_not_disturb_the_tidying_up() -> None:
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
+        finally:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0.01)
+            tidied.append(())
+
+    tidied.clear()
+    with pytest.raises(EndedBySignal, match="SIGTERM"):
+        asyncio.run(until_signalled(work()))
+    assert tidied == [()]
+
+
+def test_what_was_ignored_stays_ignored() -> None:
+    async def work() -> str:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.01)
+        return "went on"
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert asyncio.run(until_signalled(work())) == "went on"
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_the_work_returns_or_raises_is_passed_on() -> None:
+    async def fail() -> None:
+        raise OSError("gone")
+
+    assert asyncio.run(until_signalled(asyncio.sleep(0, "done"))) == "done"
+    with pytest.raises(OSError, match="gone"):
+        asyncio.run(until_signalled(fail()))
+
+
+def test_a_cancellation_from_elsewhere_is_one() -> None:
+    async def main() -> None:
+        task = asyncio.create_task(until_signalled(asyncio.Event().wait()))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def test_outside_of_the_main_thread_it_just_awaits() -> None:
+    async def main() -> str:
+        return await asyncio.to_thread(asyncio.run, until_signalled(asyncio.sleep(0, "done")))
+
+    assert asyncio.run(main()) == "done"

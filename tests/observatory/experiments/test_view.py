@@ -1,0 +1,155 @@
+"""The view of the fireflies shows what they do: frame by frame, and in what it writes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.observatory.visualization.emulator import Terminal
+from tests.observatory.visualization.test_screen import check
+
+from cascade.testing import run_virtual
+from observatory.experiments.config import FirefliesConfig
+from observatory.experiments.fireflies import Fireflies
+from observatory.experiments.view import FirefliesView
+from observatory.flashes import Flash
+from observatory.ticks import Ticks
+from observatory.visualization.colours import ColourDepth
+from observatory.visualization.grid import LEVELS
+from observatory.visualization.layout import Layout
+from observatory.visualization.status import StatusBar
+
+SMALL = FirefliesConfig(num_agents=100, period=2.0, nudge=0.1, duration=20.0, seed=3)
+
+
+def brightness(flashes: list[Flash], now: float, config: FirefliesConfig) -> NDArray[np.float64]:
+    """How bright each agent is, from the flashes alone."""
+    width, height = config.shape
+    seen = config.decay_duty_cycle * config.period
+    matrix = np.zeros((height, width))
+    for agent, time in flashes:
+        if time <= now:
+            left = 1.0 - (now - time) / seen
+            matrix[agent // width, agent % width] = max(0.0, min(1.0, left))
+    return matrix
+
+
+def test_each_frame_is_the_matrix_computed_from_the_flashes() -> None:
+    view = FirefliesView(SMALL)
+    frames: list[tuple[float, Any, Any]] = []
+
+    async def watch(experiment: Fireflies) -> None:
+        async def look() -> None:
+            loop = asyncio.get_running_loop()
+            start = loop.time()
+            ticks = Ticks(start, 1 / 30)
+            grid = view.app.grid_view
+            while True:
+                # A hair later than a flash of that very instant.
+                now = await ticks.next() + 1e-7
+                frames.append((now - start, grid.matrix.at(now), grid.levels(now)))
+
+        looking = asyncio.create_task(look())
+        try:
+            await view.run(experiment)
+        finally:
+            looking.cancel()
+
+    experiment = Fireflies(SMALL, view=watch, keep_flashes=True)
+    run_virtual(experiment.run())
+    assert experiment.recorder is not None
+    assert len(frames) >= 599
+    for now, shown, levels in frames:
+        expected = brightness(experiment.recorder.flashes, now, SMALL)
+        assert np.abs(shown - expected).max() < 1e-6
+        assert np.abs(levels - expected).max() <= 0.5 / (LEVELS - 1) + 1e-6
+    assert any(shown.max() > 0.9 for _, shown, _ in frames)
+
+
+def watched(tmp_path: Path, name: str, config: FirefliesConfig = SMALL) -> tuple[Any, Path, Path]:
+    still, cast = tmp_path / f"{name}.svg", tmp_path / f"{name}.cast"
+    view = FirefliesView(config, still=still, cast=cast)
+    return run_virtual(Fireflies(config, view=view.run).run()), still, cast
+
+
+def test_who_watches_changes_nothing(tmp_path: Path) -> None:
+    summary, _, _ = watched(tmp_path, "one")
+    assert summary.digest == run_virtual(Fireflies(SMALL).run()).digest
+    assert summary.duration == SMALL.duration
+
+
+def test_the_same_run_makes_the_same_files(tmp_path: Path) -> None:
+    _, *one = watched(tmp_path, "one")
+    _, *other = watched(tmp_path, "other")
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+
+
+def test_a_recording_can_be_played_and_ends_with_the_last_picture(tmp_path: Path) -> None:
+    cast = tmp_path / "cast"
+    view = FirefliesView(SMALL, cast=cast)
+    run_virtual(Fireflies(SMALL, view=view.run).run())
+    header, *events = [json.loads(line) for line in cast.read_text().splitlines()]
+    layout = Layout.natural(10, 10, StatusBar.HEIGHT)
+    assert (header["version"], header["width"], header["height"]) == (
+        *(2, layout.columns, layout.rows),
+    )
+    times = [time for time, _, _ in events]
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(SMALL.duration, abs=1 / 30)
+    assert all(kind == "o" for _, kind, _ in events)
+    terminal = Terminal(layout.columns, layout.rows)
+    for _, _, data in events[:-1]:
+        terminal.feed(data.encode())
+    colours, lines = view.app.picture(layout, events[-2][0])
+    check(terminal, layout, colours, lines, ColourDepth.TRUE)
+
+
+def test_the_status_says_what_goes_on(tmp_path: Path) -> None:
+    config = FirefliesConfig(num_agents=100, period=2.0, duration=20.0, limit=7, seed=3)
+    view = FirefliesView(config, still=tmp_path / "still.svg")
+    summary = run_virtual(Fireflies(config, view=view.run).run())
+    status = view.status.status
+    assert status["time"] == "20 s"
+    assert status["agents"] == "100"
+    assert status["pulses"] == summary.pulses
+    assert status["slots"] == "7 of 7"
+    assert status["waiting"] == 93
+    assert float(status["flashes/s"]) > 0
+    assert status["lateness p99"].endswith("ms")
+    assert status["lateness p99"] != "0.0 ms"
+    assert "frames/s" not in status
+
+
+def test_what_a_palette_raises_ends_the_experiment(tmp_path: Path) -> None:
+    def failing(brightness: Any) -> Any:
+        raise ZeroDivisionError("no colours left")
+
+    view = FirefliesView(SMALL, failing, cast=tmp_path / "cast")
+    with pytest.raises(ZeroDivisionError, match="no colours left"):
+        run_virtual(Fireflies(SMALL, view=view.run).run())
+
+
+def test_cancelled_it_draws_its_still(tmp_path: Path) -> None:
+    still = tmp_path / "still.svg"
+
+    async def main() -> None:
+        view = FirefliesView(SMALL, still=still)
+        run = asyncio.create_task(Fireflies(SMALL, view=view.run).run())
+        await asyncio.sleep(5)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+    run_virtual(main())
+    assert still.read_text().startswith("<svg")
+
+
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    view = FirefliesView(SMALL, cast=tmp_path / "nowhere" / "cast")
+    with pytest.raises(FileNotFoundError):
+        run_virtual(Fireflies(SMALL, view=view.run).run())
