@@ -43,6 +43,7 @@ class Screen:
         self.depth = depth
         """How many colours the terminal has."""
         self._layout: Layout | None = None
+        self._shape: tuple[int, ...] = ()
         self._characters: NDArray[np.int64] | None = None
         self._lines: list[Line | None] = []
         self._night = code_of(NIGHT, depth)
@@ -55,13 +56,15 @@ class Screen:
         """Return what makes the terminal show this; empty if it does already.
 
         Args:
-            layout: the places of things; another one than before draws everything anew.
+            layout: the places of things; another one than before, or another number of cells,
+                draws everything anew.
             colours: what the palette gave for the cells, of shape (height, width[, 3]).
             lines: the status bar, from the top, each at most as wide as the window.
         """
         parts: list[str] = []
-        if layout != self._layout:
-            self._layout, self._characters = layout, None
+        shape = colours.shape[:2]
+        if layout != self._layout or shape != self._shape:
+            self._layout, self._shape, self._characters = layout, shape, None
             self._lines = [None] * layout.status_rows
             # Not every terminal erases in the colour of the background, so all of it is written.
             night = " " * layout.columns
