@@ -401,7 +401,6 @@ class TestRules:
 
         assert run(engine, waiter().with_constraints(slot=1)) == 1
 
-    @pytest.mark.xfail(reason="a rule that comes amends the request with which it queues again")
     def test_a_rate_is_not_paid_twice_though_another_rule_comes_while_it_queues(self) -> None:
         engine = Engine(system_resources={"slot": 1})
         manager = engine.resource_manager

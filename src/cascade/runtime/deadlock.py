@@ -1,8 +1,9 @@
 """Deadlocks: tasks that hold what they wait for, by way of the runs that they have started.
 
 Requests never deadlock on each other, as nothing is held while waiting. But a task may hold a slot
-and wait in a run of its own whose tasks need that slot. Only a new waiter can close such a circle,
-so it is looked for when one comes, and only if it comes from inside of a task that holds something.
+and wait in a run of its own whose tasks need that slot. A new waiter can close such a circle, so it
+is looked for when one comes from inside of a task that holds something; and a lowered limit or a
+rule can, so it is looked for when these change.
 """
 
 from __future__ import annotations
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
     from cascade.runtime.ticket import Request, Ticket
 
 
-def may_deadlock(request: Request) -> bool:
+Held = dict["Resource", int]
+Under = dict["Ticket", list["Ticket"]]
+
+
+def may_deadlock(queue: GrantQueue, request: Request) -> bool:
     """Whether so much is held by tasks that wait themselves that the request might never go."""
+    if queue.has_charged:  # what these hold was changed while they waited
+        return True
     return any(
         resource.meter is None and resource.limit and resource.limit - resource.blocked < units
         for resource, units in request.pairs
@@ -26,13 +33,29 @@ def may_deadlock(request: Request) -> bool:
 
 
 def find_deadlock(queue: GrantQueue, new: Ticket) -> str | None:
-    """Return the circle that a new waiter closes, in words; None if it closes none.
+    """Return the circle that a new waiter closes, in words; None if it closes none."""
+    stuck, under, held = _stuck(queue)
+    return _in_words(new, stuck, under, held) if new in stuck else None
+
+
+def find_any_deadlock(queue: GrantQueue) -> tuple[Ticket, str] | None:
+    """Return the latest waiter that is part of a circle, and the circle; None if there is none."""
+    stuck, under, held = _stuck(queue)
+    inside = [waiter for below in under.values() for waiter in below if waiter in stuck]
+    if not inside:
+        return None
+    latest = max(inside, key=lambda waiter: waiter.since)
+    return latest, _in_words(latest, stuck, under, held)
+
+
+def _stuck(queue: GrantQueue) -> tuple[dict[Ticket, None], Under, Held]:
+    """Return the waiters that can never go, whom each waiting holder waits for, and what it holds.
 
     A holder is stuck if its task waits in a run or an acquire of which a waiter is stuck. A waiter
     is stuck if there wouldn't be enough for it even if all holders that aren't stuck gave back
     what they hold. Whoever a person (a pause) or time (a rate, a time-out) can help isn't stuck.
     """
-    under: dict[Ticket, list[Ticket]] = {}
+    under: Under = {}
     stuck: dict[Ticket, None] = {}
     for waiter in waiters(queue):
         if waiter.timed or any(resource.limit == 0 for resource, _ in waiter.request.pairs):
@@ -43,21 +66,22 @@ def find_deadlock(queue: GrantQueue, new: Ticket) -> str | None:
             if attempt.ticket is not None and attempt.inside:
                 under.setdefault(attempt.ticket, []).append(waiter)
             attempt = attempt.parent
-    while new in stuck:
-        holders = [ticket for ticket, below in under.items() if any(w in stuck for w in below)]
-        held: dict[Resource, int] = {}
-        for ticket in holders:
-            for resource, units in ticket.request.pairs:
-                held[resource] = held.get(resource, 0) + units
+    held: Held = {}
+    while under:
+        held = {}
+        for ticket, below in under.items():
+            if any(waiter in stuck for waiter in below):
+                for resource, units in ticket.request.pairs:
+                    held[resource] = held.get(resource, 0) + units
         free = [waiter for waiter in stuck if not _lacking(waiter, held)]
         if not free:
-            return _in_words(new, stuck, under, held)
+            return stuck, under, held
         for waiter in free:
             del stuck[waiter]
-    return None
+    return {}, {}, {}
 
 
-def _lacking(waiter: Ticket, held: dict[Resource, int]) -> list[Resource]:
+def _lacking(waiter: Ticket, held: Held) -> list[Resource]:
     """Return of what there isn't enough for a waiter as long as that much is held."""
     return [
         resource
@@ -71,8 +95,8 @@ def _lacking(waiter: Ticket, held: dict[Resource, int]) -> list[Resource]:
 def _in_words(
     new: Ticket,
     stuck: dict[Ticket, None],
-    under: dict[Ticket, list[Ticket]],
-    held: dict[Resource, int],
+    under: Under,
+    held: Held,
 ) -> str:
     sentences = []
     told: dict[Ticket, None] = {}

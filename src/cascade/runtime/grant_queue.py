@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, cast
 from cascade.errors import InfeasibleRequestError
 from cascade.runtime.lanes import RANKS, Lane, Resource
 from cascade.runtime.meters import Budget, Rate
-from cascade.runtime.ticket import HELD, RELEASED, WITHDRAWN, Request, Ticket
+from cascade.runtime.ticket import HELD, WITHDRAWN, Request, Ticket
 from cascade.spec.amounts import from_units
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class GrantQueue:
         "_spent",
         "_unarmed",
         "_waiting",
+        "has_charged",
         "looks",
     )
 
@@ -65,6 +66,8 @@ class GrantQueue:
         # whose lines have changed.
         self._spent: Lines = {}
         self._unarmed: Lines = {}
+        self.has_charged = False
+        """Whether a rule has ever changed what somebody holds."""
         self.looks = 0
         """How many tickets standing in line were looked at so far: the work of the queue."""
 
@@ -73,13 +76,8 @@ class GrantQueue:
 
     # Granting and giving back
 
-    def give_back(self, ticket: Ticket) -> None:
-        """Take back what a held ticket holds."""
-        ticket.state = RELEASED
-        del self._held[ticket]
-        self._take_back(ticket.request)
-
     def _take_back(self, request: Request) -> None:
+        """Take back what was granted, and serve whom that lets go."""
         pairs = request.pairs
         if len(pairs) == 1:
             resource, units = pairs[0]
@@ -532,6 +530,7 @@ class GrantQueue:
         moving: dict[Ticket, Request] = {}
         for ticket, request in changes:
             if ticket.state == HELD:
+                self.has_charged = True
                 for resource, units in ticket.request.pairs:
                     resource.used -= units
                     if resource.line:

@@ -9,16 +9,18 @@ import asyncio
 import difflib
 import math
 import warnings
-from collections.abc import Mapping
+from asyncio import _get_running_loop
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from fractions import Fraction
+from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from cascade.errors import AcquireTimeoutError, DeadlockError, ResourceError
 from cascade.runtime.attempts import current_attempt
-from cascade.runtime.deadlock import find_deadlock, may_deadlock
+from cascade.runtime.deadlock import find_any_deadlock, find_deadlock, may_deadlock
 from cascade.runtime.explanations import Statistics, Waiting, explain, statistics, waiters
 from cascade.runtime.grant_queue import PASS_OVERS, GrantQueue, infeasible
 from cascade.runtime.lanes import METERED, PAID, Aside, Kind, Resource
@@ -62,8 +64,10 @@ class ResourceManager(GrantQueue):
         "__weakref__",
         "_aging",
         "_arrivals",
+        "_is_running",
         "_prepared",
         "_strict",
+        "_thread",
         "_warned",
         "attached",
         "rules",
@@ -80,6 +84,9 @@ class ResourceManager(GrantQueue):
         super().__init__()
         self._prepared: dict[tuple[str, int], Request] = {}
         self._arrivals = 0
+        # Of the loop that it is bound to: whether it runs, and in which thread.
+        self._is_running: Callable[[], bool] = _not_running
+        self._thread: int | None = None
         self._aging = None
         if aging is not None:
             if check_finite("aging", aging) <= 0:
@@ -127,6 +134,7 @@ class ResourceManager(GrantQueue):
                 changed.append(resource)
         if changed:
             self.limits_changed(changed)
+            self.break_deadlocks()
 
     def set_rate(self, name: str, per_second: float | None, burst: float = 1) -> None:
         """Set how much of a resource may be taken in a second.
@@ -229,7 +237,7 @@ class ResourceManager(GrantQueue):
         elif len(amounts) == 1:
             # What most requests look like: one resource, a small whole number, asked for before.
             ((name, amount),) = amounts.items()
-            if type(amount) is int and type(name) is str:
+            if type(amount) is int:
                 prepared = self._prepared.get((name, amount))
                 if prepared is not None:
                     return prepared
@@ -257,9 +265,10 @@ class ResourceManager(GrantQueue):
         Raises:
             ResourceError: the manager is in use by another loop, or there is no running loop.
         """
-        loop = _running_loop()
-        if loop is not self._loop:
-            self._check_loop(loop)
+        # If the manager's loop runs in this thread, it is the running one; asking for that one
+        # takes longer than all of the rest.
+        if get_ident() != self._thread or not self._is_running():
+            self._check_loop(_running_loop())
         for resource, units in request.pairs:
             limit = resource.limit
             if (
@@ -280,6 +289,7 @@ class ResourceManager(GrantQueue):
         owner: str | Asker,
         timeout: float | None = None,
         priority: int = 0,
+        resuming: bool = False,
     ) -> Ticket:
         """Queue for a prepared request that `take` didn't grant, and return its ticket.
 
@@ -307,12 +317,14 @@ class ResourceManager(GrantQueue):
         ticket.standing = []
         ticket.aside = None
         ticket.timed = timeout is not None
+        if resuming:
+            ticket.resuming = True
         ticket.attempt = attempt = current_attempt.get()
         self._enqueue(ticket)
         waits = attempt is not None and attempt.waits()
         timer = None
         try:
-            if attempt is not None and ticket.state == WAITING and may_deadlock(request):
+            if attempt is not None and ticket.state == WAITING and may_deadlock(self, request):
                 circle = find_deadlock(self, ticket)
                 if circle is not None:
                     raise DeadlockError(f"deadlock: {circle}")
@@ -367,9 +379,14 @@ class ResourceManager(GrantQueue):
         if priority:
             check_priority(priority)
         request = self.prepare(amounts)
+        ticket = self.take(request, owner or "")
         if owner is None:
-            owner = _current_owner()
-        ticket = self.take(request, owner)
+            # Now the manager is bound to the running loop.
+            task = asyncio.current_task(self._loop)
+            owner = "somebody" if task is None else task.get_name()
+            del task  # it must not be in the traceback of what it raises
+            if ticket is not None:
+                ticket.asker = owner
         if ticket is None:
             ticket = await self.wait(request, owner, timeout, priority)
         return ticket
@@ -452,10 +469,20 @@ class ResourceManager(GrantQueue):
 
     def give_back(self, ticket: Ticket) -> None:
         """Take a held ticket back; tickets call this when they are released."""
-        if self._loop is not None and _running_loop_or_none() is not self._loop:
+        if (get_ident() != self._thread or not self._is_running()) and self._loop is not None:
             self._check_release()
             self._leave_closed_loop()
-        super().give_back(ticket)
+        ticket.state = RELEASED
+        del self._held[ticket]
+        pairs = ticket.request.pairs
+        if len(pairs) == 1:
+            # What `_take_back` does, written out for what most tickets look like.
+            resource, units = pairs[0]
+            resource.used -= units
+            if resource.line and resource.meter is None and not self._serve_line(resource):
+                self._settle({resource: None})
+        else:
+            self._take_back(ticket.request)
 
     def _expire(self, ticket: Ticket) -> None:
         future = ticket.future
@@ -487,7 +514,7 @@ class ResourceManager(GrantQueue):
         again = self.take(request, asker)
         at_once = True
         if again is None:
-            again = await self.wait(request, asker)
+            again = await self.wait(request, asker, resuming=True)
             at_once = False
         # One ticket, one release: what was granted again goes over to the first.
         del self._held[again]
@@ -497,6 +524,15 @@ class ResourceManager(GrantQueue):
         if at_once:
             # Others that woke in this instant are to stand in line before it goes on.
             await asyncio.sleep(0)
+
+    def break_deadlocks(self) -> None:
+        """Fail those who can't go on any more, as limits or rules are now."""
+        while (found := find_any_deadlock(self)) is not None:
+            ticket, circle = found
+            future = ticket.future
+            self._withdraw(ticket)
+            if future is not None and not future.done():
+                future.set_exception(DeadlockError(f"deadlock: {circle}"))
 
     # Live rules
 
@@ -508,7 +544,7 @@ class ResourceManager(GrantQueue):
 
     def now(self) -> float:
         """Return what the clock shows of the loop that uses the manager, or else that runs."""
-        loop = self._loop or _running_loop_or_none()
+        loop = self._loop or _get_running_loop()
         return 0.0 if loop is None else loop.time()
 
     def tickets(self) -> list[Ticket]:
@@ -579,6 +615,8 @@ class ResourceManager(GrantQueue):
                 )
             self._leave_closed_loop()
         self._loop = loop
+        self._thread = get_ident()
+        self._is_running = loop.is_running
         for resource in self._resources.values():
             if isinstance(resource.meter, Rate):
                 resource.meter.move_to(loop.time())
@@ -589,7 +627,7 @@ class ResourceManager(GrantQueue):
         bound = self._loop
         if bound is None or not (self._held or self._waiting):
             return
-        running = _running_loop_or_none()
+        running = _get_running_loop()
         if running is not None:
             self._check_loop(running)
         elif bound.is_running():
@@ -599,7 +637,8 @@ class ResourceManager(GrantQueue):
         """Once its loop is closed, drop what waited there, as nobody can be woken any more."""
         if self._loop is None or not self._loop.is_closed():
             return
-        self._loop = None
+        self._loop = self._thread = None
+        self._is_running = _not_running
         waiters = [ticket for lane in self._lanes.values() for ticket in lane.tickets()]
         for resource in self._resources.values():
             waiters += resource.aside.tickets()
@@ -702,19 +741,14 @@ def _running_loop() -> asyncio.AbstractEventLoop:
         ) from None
 
 
-def _running_loop_or_none() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
 def _current_owner() -> str:
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
+    loop = _get_running_loop()
+    task = None if loop is None else asyncio.current_task(loop)
     return "somebody" if task is None else task.get_name()
+
+
+def _not_running() -> bool:
+    return False
 
 
 def _check_mapping(argument: str, value: object) -> None:

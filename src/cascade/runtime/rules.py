@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from cascade.runtime.lanes import METERED, Kind, Resource
+from cascade.runtime.lanes import METERED, PAID, Kind, Resource
 from cascade.runtime.meters import Rate
 from cascade.runtime.ticket import HELD, Request, Ticket
 from cascade.spec.amounts import UNITS, to_units
@@ -218,13 +218,15 @@ class Rules:
             asker = ticket.asker
             if not isinstance(asker, Asker):
                 continue
-            if ticket.suspended:
+            if getattr(ticket, "suspended", False):
                 known.add((asker.run, asker.node))
                 continue
             known.add((asker.run, asker.node))
             pairs = ticket.request.pairs
             declared = tuple([pair for pair in pairs if not pair[0].is_rule])
             wanted = declared + self.matching(asker)
+            if getattr(ticket, "resuming", False):
+                wanted = tuple([pair for pair in wanted if pair[0].kind not in PAID])
             if ticket.state == HELD and asker.run.is_charged(asker.node, ticket):
                 wanted = self._charges(asker)
             if wanted != pairs:
@@ -237,6 +239,7 @@ class Rules:
                     charges = self._charges(asker)
                     if charges:
                         run.charge(node, manager.charge(Request(charges), asker))
+        manager.break_deadlocks()
 
     def _charges(self, asker: Asker) -> Pairs:
         """Return what a running task that asked for nothing is charged with: its place."""

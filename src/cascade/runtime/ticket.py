@@ -58,6 +58,7 @@ class Ticket:
         "manager",
         "passed",
         "request",
+        "resuming",
         "settled",
         "since",
         "standing",
@@ -76,6 +77,10 @@ class Ticket:
     since: float
     standing: list[Resource]
     timed: bool
+    # Filled in only when capacities are given back for a while: whether they are queued for
+    # again, and whether they are given back now.
+    resuming: bool
+    suspended: bool
     # Filled in only when an estimate is corrected: the units that were spent really.
     settled: dict[Resource, int]
 
@@ -85,7 +90,6 @@ class Ticket:
         self.asker = asker
         """Who asked: a task, or in words."""
         self.state = WAITING
-        self.suspended = False
 
     @property
     def owner(self) -> str:
