@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,24 +25,39 @@ async def contend_semaphore(waiters: int, slots: int, resources: int) -> None:
     await asyncio.gather(*[work() for _ in range(waiters)])
 
 
-async def contend_manager(waiters: int, slots: int, resources: int) -> None:
-    """Let them take turns with a resource manager, all resources in one request."""
+async def contend_manager(
+    waiters: int, slots: int, resources: int, *, priorities: bool = False
+) -> None:
+    """Let them take turns with a resource manager, all resources in one request.
+
+    Args:
+        waiters: how many there are.
+        slots: how many may hold each resource at once.
+        resources: how many resources each of them wants.
+        priorities: give each of them a priority of its own, in no order.
+    """
     amounts = {f"slot_{number}": 1 for number in range(resources)}
     manager = cs.ResourceManager(capacity=dict.fromkeys(amounts, slots))
 
-    async def work() -> None:
-        ticket = await manager.acquire(amounts)
+    async def work(priority: int) -> None:
+        ticket = await manager.acquire(amounts, priority=priority)
         await asyncio.sleep(0)
         ticket.release()
 
-    await asyncio.gather(*[work() for _ in range(waiters)])
+    levels = list(range(waiters)) if priorities else [0] * waiters
+    random.Random(1).shuffle(levels)
+    await asyncio.gather(*[work(level) for level in levels])
 
 
 def contention(quick: bool) -> Iterable[Row]:
     """Contend for ten slots, with few waiters and with many."""
-    works = [(1_000, 1, 15), (10_000, 1, 7), (50_000, 1, 3 if quick else 5), (10_000, 2, 7)]
-    for waiters, resources, rounds in works:
+    works = [
+        *[(1_000, 1, False, 15), (10_000, 1, False, 7), (50_000, 1, False, 3 if quick else 5)],
+        *[(10_000, 2, False, 7), (10_000, 1, True, 7)],
+    ]
+    for waiters, resources, priorities, rounds in works:
         of_both = " of two kinds" if resources == 2 else ""
+        of_both += ", each with a priority" if priorities else ""
         yield measure(
             Work(
                 f"{waiters:,} contend for 10 slots{of_both}",
@@ -49,10 +65,10 @@ def contention(quick: bool) -> Iterable[Row]:
                 lambda waiters=waiters, resources=resources: contend_semaphore(  # type: ignore[misc]
                     waiters, 10, resources
                 ),
-                lambda waiters=waiters, resources=resources: contend_manager(  # type: ignore[misc]
-                    waiters, 10, resources
+                lambda waiters=waiters, resources=resources, own=priorities: contend_manager(  # type: ignore[misc]
+                    waiters, 10, resources, priorities=own
                 ),
-                2.0,
+                2.5 if priorities else 2.2 if resources == 2 else 1.7,
                 rounds,
             )
         )
@@ -73,7 +89,7 @@ def _uncontended(count: int) -> Row:
             ticket = await manager.acquire(amounts)
             ticket.release()
 
-    return measure(Work("acquire and release, nobody else", count, semaphore, manager, 8.0, 7))
+    return measure(Work("acquire and release, nobody else", count, semaphore, manager, 4.0, 7))
 
 
 ENGINES = 1_000

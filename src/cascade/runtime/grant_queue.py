@@ -53,6 +53,7 @@ class GrantQueue:
         "_unarmed",
         "_waiting",
         "has_charged",
+        "has_meters",
         "looks",
     )
 
@@ -66,6 +67,8 @@ class GrantQueue:
         # whose lines have changed.
         self._spent: Lines = {}
         self._unarmed: Lines = {}
+        self.has_meters = False
+        """Whether there has ever been a rate or a budget."""
         self.has_charged = False
         """Whether a rule has ever changed what somebody holds."""
         self.looks = 0
@@ -197,13 +200,17 @@ class GrantQueue:
         line = resource.line
         if not line:
             return None
-        total, now = 0, self._now()
-        if not resource.allows(1, now):
+        total, metered = 0, resource.meter is not None
+        # What is free now, unless a meter has to be asked.
+        free = 0 if metered or resource.limit is None else resource.limit - resource.used
+        now = self._now() if metered else 0.0
+        bounded = not metered and resource.limit is not None
+        if free <= 0 if bounded else not resource.allows(1, now):
             return None
         for _, ticket, units in line:
             self.looks += 1
             total += units
-            if not resource.allows(total, now):
+            if total > free if bounded else not resource.allows(total, now):
                 # Who is behind needs at least as much, and a little more.
                 return None
             standing = ticket.standing
@@ -214,13 +221,16 @@ class GrantQueue:
     def _stopping(self, ticket: Ticket) -> Resource | None:
         """Return what stops a ticket, the slowest if there are several; None if nothing does."""
         stopping, lowest = None, 4
-        key, now = ticket.key, None
+        key = ticket.key
         for resource, units in ticket.request.pairs:
-            if resource.limit is None:
+            limit = resource.limit
+            if limit is None:
                 continue
-            if now is None:
-                now = self._now()
-            if resource.allows(resource.claimed_ahead(key) + units, now):
+            wanted = resource.claimed_ahead(key) + units if resource.line else units
+            if resource.meter is None:
+                if resource.used + wanted <= limit:
+                    continue
+            elif resource.allows(wanted, self._now()):
                 continue
             rank = -1 if resource.is_closed() else RANKS[resource.kind]
             if rank < lowest:
@@ -272,6 +282,8 @@ class GrantQueue:
                     resource.join(ticket, units)
                     if at_capacities and resource.meter is not None:
                         resource.reservers[ticket] = None
+        if not self.has_meters:
+            return
         for resource in places:
             if resource.meter is not None:
                 if type(resource.meter) is Rate:
@@ -412,7 +424,8 @@ class GrantQueue:
             self._remove_lane(lane)
             return
         lane.first = ticket
-        self._note_wanted(ticket)
+        if self.has_meters:
+            self._note_wanted(ticket)
         places = self._wanted_places(ticket)
         if not places:
             # It may go; standing in a line that is looked at, it will, in the order of keys.

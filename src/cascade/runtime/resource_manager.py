@@ -82,7 +82,7 @@ class ResourceManager(GrantQueue):
         strict: bool = False,
     ) -> None:
         super().__init__()
-        self._prepared: dict[tuple[str, int], Request] = {}
+        self._prepared: dict[tuple[Any, ...], Request] = {}
         self._arrivals = 0
         # Of the loop that it is bound to: whether it runs, and in which thread.
         self._is_running: Callable[[], bool] = _not_running
@@ -169,6 +169,7 @@ class ResourceManager(GrantQueue):
         elif isinstance(resource.meter, Rate):
             resource.meter.change(float(per_second), units, self._now())
         else:
+            self.has_meters = True
             resource.meter = Rate(float(per_second), units)
             resource.limit = METERED
         self.limits_changed([resource])
@@ -220,6 +221,7 @@ class ResourceManager(GrantQueue):
         elif isinstance(resource.meter, Budget):
             resource.meter.remaining, resource.meter.on_empty = to_units(remaining), on_empty
         else:
+            self.has_meters = True
             resource.meter = Budget(to_units(remaining), on_empty)
             resource.limit = METERED
         self.limits_changed([resource])
@@ -241,22 +243,35 @@ class ResourceManager(GrantQueue):
                 prepared = self._prepared.get((name, amount))
                 if prepared is not None:
                     return prepared
+        else:
+            for amount in amounts.values():
+                if type(amount) is not int:
+                    break
+            else:
+                prepared = self._prepared.get(tuple(amounts.items()))
+                if prepared is not None:
+                    return prepared
         pairs = []
+        small = True
         for name, amount in amounts.items():
             if type(amount) is int and 0 < amount <= MOST and type(name) is str and name:
                 units = amount * UNITS  # what most requests look like
+                small = small and amount <= _SMALL
             else:
                 check_name(name)
                 check_amount(name, amount)
                 units = to_units(amount)
+                small = False
             if units:
                 pairs.append((self._resource(name), units))
         for resource, _ in pairs:
             if resource.kind is None:
                 self._meet_unknown(resource.name)
+                small = False
         request = Request(tuple(pairs))
-        if len(pairs) == 1 and pairs[0][0].kind and type(amount) is int and amount <= _SMALL:
-            self._prepared[pairs[0][0].name, amount] = request
+        if small and pairs and len(self._prepared) < _KEPT:
+            items = tuple(amounts.items())
+            self._prepared[items[0] if len(items) == 1 else items] = request
         return request
 
     def take(self, request: Request, owner: str | Asker) -> Ticket | None:
@@ -554,6 +569,7 @@ class ResourceManager(GrantQueue):
     def add_resource(self, resource: Resource) -> None:
         """Make the resource of a rule known."""
         self._resources[resource.name] = resource
+        self.has_meters = self.has_meters or resource.kind == "rate"
 
     def remove_resource(self, resource: Resource) -> None:
         """Forget the resource of a rule, which nobody wants any more."""
@@ -668,7 +684,9 @@ class ResourceManager(GrantQueue):
 _LEVEL = 1 << 62
 """Arrivals between one level of priority and the next."""
 _SMALL = 64
-"""Requests for one resource are kept prepared up to this amount."""
+"""Requests for whole amounts are kept prepared up to this one."""
+_KEPT = 1024
+"""How many requests are kept prepared at most."""
 
 
 class _Hold:
