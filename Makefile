@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check bench-quick format clean
+.PHONY: help demo test check prove bench-quick format clean
 help:
 	@echo "make demo         900 fireflies fall into step, in about a minute"
 	@echo "make test         the whole test suite"
 	@echo "make check        formatting, lint and types"
+	@echo "make prove        the proofs that take long: each kept mutant is noticed by a test"
 	@echo "make bench-quick  the benchmarks, in their short form"
 
 $(READY): pyproject.toml constraints.txt
@@ -27,7 +28,10 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests benchmarks examples
+	$(BIN)/mypy tests benchmarks examples prove
+
+prove: $(READY)
+	$(BIN)/python -m prove
 
 bench-quick: $(READY)
 	$(BIN)/python -m benchmarks --quick

@@ -1,0 +1,1 @@
+"""Proofs that take long: kept mutants, each a defect that some test must find."""

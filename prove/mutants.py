@@ -1,0 +1,247 @@
+"""Mutants: one-line defects, each of which stands for something that goes wrong in such systems.
+
+A mutant is kept together with the tests that must fail on it. Where a line changes, its mutant has
+to change with it: a test sees to that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MANAGER = "cascade/runtime/resource_manager.py"
+QUEUE = "cascade/runtime/grant_queue.py"
+METERS = "cascade/runtime/meters.py"
+RULES = "cascade/runtime/rules.py"
+ATTEMPTS = "cascade/runtime/attempts.py"
+MACHINE = "cascade/runtime/trampoline.py"
+REASONS = "cascade/runtime/explanations.py"
+
+KINDS = "tests/runtime/test_resource_manager_kinds.py"
+LIMITS = "tests/runtime/test_resource_manager_limits.py"
+USE = "tests/runtime/test_resource_manager_use.py"
+WAITING = "tests/runtime/test_resource_manager_waiting.py"
+SCALE = "tests/runtime/test_resource_manager_scale.py"
+BOUND = "tests/runtime/test_resource_manager_properties.py::TestBoundedOvertaking"
+STEERING = "tests/runtime/test_constraints.py"
+GIVING = "tests/runtime/test_released.py"
+CIRCLES = "tests/runtime/test_deadlock.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A defect."""
+
+    sense: str
+    """What goes wrong."""
+    file: str
+    """Where, below ``src``."""
+    old: str
+    """The text that is there once."""
+    new: str
+    """What it becomes."""
+    tests: str
+    """The file of tests that must not pass on it."""
+
+
+MUTANTS = (
+    Mutant(
+        "a burst below one never lets anything through",
+        MANAGER,
+        'if check_finite(f"burst of {name!r}", burst) < 1:',
+        'if check_finite(f"burst of {name!r}", burst) < 0:',
+        KINDS,
+    ),
+    Mutant(
+        "raising a capacity wakes nobody until the next release",
+        MANAGER,
+        "            self.limits_changed(changed)\n            self.break_deadlocks()",
+        "            self.break_deadlocks()",
+        LIMITS,
+    ),
+    Mutant(
+        "what comes back is what the limit is now, not what was taken",
+        MANAGER,
+        "            resource.used -= units\n            if resource.line and resource.meter",
+        "            resource.used -= min(units, resource.limit or units)\n"
+        "            if resource.line and resource.meter",
+        LIMITS,
+    ),
+    Mutant(
+        "a lowered capacity doesn't drain",
+        QUEUE,
+        "if resource.used + wanted <= limit:",
+        "if wanted <= limit:",
+        LIMITS,
+    ),
+    Mutant(
+        "a capacity of 0 is an error and no pause",
+        MANAGER,
+        "                resource.limit\n                and resource.is_below(units)",
+        "                resource.limit is not None\n"
+        "                and (resource.limit == 0 or resource.is_below(units))",
+        LIMITS,
+    ),
+    Mutant(
+        "a request for many is starved by a stream of requests for one",
+        QUEUE,
+        "if ticket.passed < PASS_OVERS or stopping.is_closed():",
+        "if ticket.passed < 10**9 or stopping.is_closed():",
+        BOUND,
+    ),
+    Mutant(
+        "an acquire that doesn't wait steals what somebody waits for",
+        MANAGER,
+        "and resource.used + resource.claimed + units > limit",
+        "and resource.used + units > limit",
+        WAITING,
+    ),
+    Mutant(
+        "a cancel that meets the grant leaks the slot",
+        QUEUE,
+        "        if future is None or future.done():\n            # Cancelled",
+        "        if future is None:\n            # Cancelled",
+        WAITING,
+    ),
+    Mutant(
+        "a waiter that is cancelled strands the ones behind it",
+        QUEUE,
+        "        lane.forget()\n        if lane.first is ticket:",
+        "        lane.forget()\n        if lane.first is None:",
+        WAITING,
+    ),
+    Mutant(
+        "the token of a rate isn't looked at when something else is free",
+        QUEUE,
+        "elif resource.allows(wanted, self._now()):",
+        "elif wanted:",
+        KINDS,
+    ),
+    Mutant(
+        "all who wait for a rate are woken together",
+        QUEUE,
+        "            total += units\n            if total > free if bounded",
+        "            total = units\n            if total > free if bounded",
+        KINDS,
+    ),
+    Mutant(
+        "a rate that changes forgets what was spent",
+        METERS,
+        "level = min(self.level(now), burst)",
+        "level = burst",
+        KINDS,
+    ),
+    Mutant(
+        "a timer that goes off early means: not yet",
+        QUEUE,
+        "meter.reached = max(meter.reached, due)",
+        "meter.reached = max(meter.reached, meter.reached)",
+        KINDS,
+    ),
+    Mutant(
+        "two tokens that come at one instant: one of them is lost",
+        QUEUE,
+        "if resource.timer_due == due or resource.timer_due <= now:",
+        "if resource.timer_due == due:",
+        SCALE,
+    ),
+    Mutant(
+        "idle slots are held for a token that comes tomorrow",
+        QUEUE,
+        "only_slow = stopping.meter is not None",
+        "only_slow = False",
+        KINDS,
+    ),
+    Mutant(
+        "a waiter made impossible by a lowering blocks the others",
+        QUEUE,
+        "            if excess is None:\n                break\n            lane.pop()",
+        "            if excess is None or ticket.passed == 0:\n                break\n"
+        "            lane.pop()",
+        LIMITS,
+    ),
+    Mutant(
+        "a request for more than there will ever be waits silently",
+        MANAGER,
+        "                raise infeasible(resource, units)",
+        "                pass",
+        LIMITS,
+    ),
+    Mutant(
+        "a misspelt name is silently unlimited",
+        MANAGER,
+        "        if not known:\n            return\n",
+        "        if known:\n            return\n",
+        USE,
+    ),
+    Mutant(
+        "a manager stays bound to its first loop",
+        MANAGER,
+        "if bound is not None and (self._held or self._waiting):\n"
+        "            if not bound.is_closed():",
+        "if bound is not None:\n            if bound is not loop:",
+        USE,
+    ),
+    Mutant(
+        "nobody can see behind whom a task waits",
+        REASONS,
+        "behind.update((other.owner, None) for key, other, _ in resource.line if key < ticket.key)",
+        "behind.update({})",
+        KINDS,
+    ),
+    Mutant(
+        "a settled estimate is never put back",
+        METERS,
+        "        self.remaining -= units",
+        "        self.remaining -= max(0, units)",
+        KINDS,
+    ),
+    Mutant(
+        "a pause doesn't reach the tasks that queue already",
+        RULES,
+        "        manager.amend(amended)",
+        "        manager.amend([])",
+        STEERING,
+    ),
+    Mutant(
+        "a rule forgets the tasks that run",
+        RULES,
+        "                    if charges:",
+        "                    if not charges:",
+        STEERING,
+    ),
+    Mutant(
+        "a rule doesn't hold for machines that are under way",
+        MACHINE,
+        "if rules is not None and rules.version != version:",
+        "if rules is not None and not steps and rules.version != version:",
+        STEERING,
+    ),
+    Mutant(
+        "a pause with an expiry never ends",
+        RULES,
+        "rule.expires_at = loop.time() + rule.constraint.expires_in",
+        "rule.expires_at = loop.time() + rule.constraint.expires_in * 1e9",
+        STEERING,
+    ),
+    Mutant(
+        "a parent that waits for its child while holding what it needs hangs",
+        MANAGER,
+        "circle = find_deadlock(self, ticket)",
+        "circle = None",
+        CIRCLES,
+    ),
+    Mutant(
+        "work goes on without a slot after a block that gave it back",
+        ATTEMPTS,
+        "        if not attempt.ended and not (",
+        "        if attempt.ended and not (",
+        GIVING,
+    ),
+    Mutant(
+        "leaving a block that gave back: cancelling hangs in the queue",
+        ATTEMPTS,
+        "        if not attempt.ended and not (",
+        "        if attempt.ticket is not None and not (",
+        GIVING,
+    ),
+)
