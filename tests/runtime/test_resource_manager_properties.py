@@ -34,7 +34,7 @@ operation = st.tuples(st.integers(0, 11), st.integers(0, 63), st.integers(0, 7))
 operations: st.SearchStrategy[list[Operation]] = st.integers(0, 5).flatmap(
     lambda size: st.lists(operation, min_size=min(size, 1) * 25, max_size=40)
 )
-any_order = settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+any_order = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def waiters(manager: ResourceManager) -> list[Ticket]:

@@ -23,6 +23,7 @@ class Attempt:
     Args:
         parent: the attempt in which the task's run was started, if any.
         in_run: whether the asyncio task belongs to the engine, so that only it can cancel it.
+        loop: the running loop.
     """
 
     __slots__ = (
@@ -37,10 +38,12 @@ class Attempt:
         "ticket",
     )
 
-    def __init__(self, parent: Attempt | None, in_run: bool) -> None:
+    def __init__(
+        self, parent: Attempt | None, in_run: bool, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.parent = parent
         self.in_run = in_run
-        self.task = asyncio.current_task()
+        self.task = asyncio.current_task(loop)
         """The asyncio task that it runs in."""
         self.ticket: Ticket | None = None
         """What the current step holds."""
@@ -62,12 +65,12 @@ class Attempt:
         """
         return not self.in_run and self.task is not None and self.task.cancelling() > 0
 
-    def waits(self) -> bool:
+    def waits(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Note that its own task begins to wait in a run or an acquire; whether it does.
 
         What it holds doesn't come back until what it waits for has come.
         """
-        if self.task is not asyncio.current_task():
+        if self.task is not asyncio.current_task(loop):
             return False
         self.inside += 1
         if self.inside == 1 and self.ticket is not None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, TypeVar, overload
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from cascade.adapters.executors.local import LocalExecutor
 from cascade.adapters.solvers.native import NativeSolver
@@ -122,7 +122,7 @@ class Engine:
         self.definitions: Mapping[str, ResourceDefinition] = _NO_DEFINITIONS
         """The registered resources, by name."""
         # Weakly, so that a run whose loop was closed under it can go.
-        self._runs: WeakKeyDictionary[Run, None] = WeakKeyDictionary()
+        self._runs: dict[int, ref[Run]] | None = None
         if system_resources is not None:
             if not isinstance(system_resources, Mapping):
                 raise TypeError(
@@ -143,7 +143,9 @@ class Engine:
         """The manager of the limits; made on first use unless one was injected."""
         if self.manager_in_use is None:
             self.manager_in_use = ResourceManager()
-            self.manager_in_use.runs.update(self._runs)
+            for known in (self._runs or {}).values():
+                if (run := known()) is not None:
+                    self.manager_in_use.runs[run] = None
         return self.manager_in_use
 
     @property
@@ -231,8 +233,10 @@ class Engine:
         error: BaseException | None = None
         inside = current_run.set(run.run_id)
         holder = current_attempt.get()
-        waits = holder is not None and holder.waits()
-        self._runs[run] = None
+        waits = holder is not None and holder.waits(loop)
+        if self._runs is None:
+            self._runs = {}
+        self._runs[id(run)] = ref(run)
         if self.manager_in_use is not None:
             self._join(self.manager_in_use, run)
         try:
@@ -265,7 +269,9 @@ class Engine:
             manager.rules.run_begins(run.loop)
 
     def _leave(self, run: Run) -> None:
-        self._runs.pop(run, None)
+        if self._runs is not None:
+            self._runs.pop(id(run), None)
+            self._runs = self._runs or None
         if self.manager_in_use is not None:
             self.manager_in_use.runs.pop(run, None)
 
@@ -335,7 +341,7 @@ class Engine:
             check_injections(names, self.definitions, self.connector is not None)
 
     def __repr__(self) -> str:
-        return f"<Engine {self.name or 'without a name'}, {len(self._runs)} runs>"
+        return f"<Engine {self.name or 'without a name'}, {len(self._runs or ())} runs>"
 
 
 def _check_port(argument: str, part: object, *methods: str) -> None:

@@ -336,7 +336,7 @@ class ResourceManager(GrantQueue):
             ticket.resuming = True
         ticket.attempt = attempt = current_attempt.get()
         self._enqueue(ticket)
-        waits = attempt is not None and attempt.waits()
+        waits = attempt is not None and attempt.waits(loop)
         timer = None
         try:
             if attempt is not None and ticket.state == WAITING and may_deadlock(self, request):

@@ -96,7 +96,8 @@ class Run:
 
     def begin_attempt(self, node: int) -> Attempt:
         """A node is about to ask for resources: what it does from now on is part of that."""
-        attempt = self.attempts[node] = Attempt(current_attempt.get(), self.owns_task_of(node))
+        parent, own = current_attempt.get(), self.owns_task_of(node)
+        attempt = self.attempts[node] = Attempt(parent, own, self.loop)
         current_attempt.set(attempt)
         return attempt
 
