@@ -117,6 +117,22 @@ MUTANTS = (
         KINDS,
     ),
     Mutant(
+        "who waits behind a shut gate keeps claiming what others could use",
+        QUEUE,
+        "if ticket.passed < PASS_OVERS or stopping.is_closed():",
+        "if ticket.passed < PASS_OVERS:",
+        KINDS,
+    ),
+    Mutant(
+        "a token is spent though something else says no",
+        MANAGER,
+        "                return None\n        ticket = Ticket",
+        "                if resource.meter is None:\n"
+        "                    return None\n"
+        "        ticket = Ticket",
+        KINDS,
+    ),
+    Mutant(
         "all who wait for a rate are woken together",
         QUEUE,
         "            total += units\n            if total > free if bounded",
