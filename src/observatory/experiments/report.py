@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,21 @@ def print_summary(summary: Summary) -> None:
         )
     for name, text in rows:
         print(f"{name:>9}  {text}")
+
+
+def present(values: dict[str, Any], print_table: Callable[[], None], where: str | None) -> None:
+    """Print a summary as a table, and write it as JSON if that is wanted.
+
+    Args:
+        values: the summary as plain data.
+        print_table: prints it.
+        where: a file for JSON, or "-" for the last line of stdout; None: nowhere.
+    """
+    if where is not None and where != "-":
+        write_json(values, where)  # first, as the terminal may be gone
+    print_table()
+    if where == "-":
+        write_json(values, where)
 
 
 def write_json(values: dict[str, Any], where: str) -> None:

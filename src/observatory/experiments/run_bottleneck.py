@@ -14,10 +14,12 @@ if __name__ == "__main__":
     # an exception could get lost in what is being imported.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
+from functools import partial
+
 from observatory.experiments import console
 from observatory.experiments.bottleneck import Bottleneck, BottleneckConfig, BottleneckSummary
 from observatory.experiments.bottleneck_view import BottleneckView
-from observatory.experiments.report import write_json
+from observatory.experiments.report import present
 from observatory.visualization.terminal import can_show
 
 # isort: split
@@ -96,11 +98,7 @@ def bottleneck(
     exit_code = console.run(experiment.run(), virtual=time == "virtual")
     if experiment.rounds is not None:
         result = experiment.summary()
-        if summary is not None and summary != "-":
-            write_json(result.as_dict(), summary)  # first, as the terminal may be gone
-        _print_summary(result)
-        if summary == "-":
-            write_json(result.as_dict(), summary)
+        present(result.as_dict(), partial(_print_summary, result), summary)
     if exit_code:
         raise typer.Exit(exit_code)
 

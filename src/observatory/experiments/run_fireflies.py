@@ -16,6 +16,7 @@ if __name__ == "__main__":
 
 import asyncio
 import typing
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,7 @@ from observatory.experiments import console
 from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig
 from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
-from observatory.experiments.report import print_moment, print_summary, write_json
+from observatory.experiments.report import present, print_moment, print_summary
 from observatory.experiments.view import FirefliesView
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.topology import moore_neighbors
@@ -272,11 +273,7 @@ def fireflies(
             aggregator.close()
     if experiment.recorder is not None:
         result = experiment.summary()
-        if summary is not None and summary != "-":
-            write_json(result.as_dict(), summary)  # first, as the terminal may be gone
-        print_summary(result)
-        if summary == "-":
-            write_json(result.as_dict(), summary)
+        present(result.as_dict(), partial(print_summary, result), summary)
     if exit_code:
         raise typer.Exit(exit_code)
 
