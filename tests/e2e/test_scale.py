@@ -85,7 +85,7 @@ def test_100_layers_of_100(task: cs.Task[int]) -> None:
 
 
 @pytest.mark.parametrize(("way", "steps"), [("machine", 500_000), ("node", 300_000)])
-def test_a_million_steps_in_constant_memory(way: str, steps: int) -> None:
+def test_half_a_million_steps_in_constant_memory(way: str, steps: int) -> None:
     traced: list[int] = []
 
     @cs.task(mode="inline")
