@@ -185,8 +185,8 @@ MUTANTS = (
     Mutant(
         "a misspelt name is silently unlimited",
         MANAGER,
-        "        if not known:\n            return\n",
-        "        if known:\n            return\n",
+        "or not any(r.kind for r in",
+        "or any(r.kind for r in",
         USE,
     ),
     Mutant(

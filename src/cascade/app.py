@@ -12,8 +12,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 
 from cascade.errors import NestedRunError
+from cascade.runtime.attempts import current_run
 from cascade.runtime.engine import Engine
-from cascade.runtime.run import current_run
 from cascade.spec.checks import check_duration
 
 if TYPE_CHECKING:

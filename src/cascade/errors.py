@@ -9,7 +9,8 @@
     ├── NestedRunError                cs.run() inside a task
     ├── ResourceError                 a ticket or a manager used wrongly
     │   ├── InfeasibleRequestError    more was asked for than the limit will ever give
-    │   └── AcquireTimeoutError       not granted in time (also a TimeoutError)
+    │   ├── AcquireTimeoutError       not granted in time (also a TimeoutError)
+    │   └── DeadlockError             everybody who holds what is needed waits as well
     ├── ConnectorError                a connector used while it isn't connected
     ├── ChannelFullError              a full channel with overflow="error"
     ├── MissingExtraError             an optional dependency isn't installed (also an ImportError)

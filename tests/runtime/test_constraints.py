@@ -20,7 +20,7 @@ from cascade.runtime.events import (
     ConstraintRemoved,
     TaskStarted,
 )
-from cascade.testing import EventRecorder, run_virtual
+from cascade.testing import EventRecorder, run_virtual, virtual_loop
 
 Rule = cs.GlobalConstraint
 
@@ -481,3 +481,101 @@ def test_engines_that_share_a_manager_and_a_connector_attach_once() -> None:
         assert manager.attached == {}
 
     run_virtual(main())
+
+
+def test_a_rule_with_an_expiry_made_before_the_run_ends_by_itself_on_uvloop() -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    @cs.task
+    async def quick() -> None:
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        engine = cs.Engine()
+        engine.constraint_manager.update(Rule("p", "global", "pause", {}, expires_in=0.01))
+        # The second run begins while the timer of the first one is set.
+        await asyncio.gather(engine.run(quick()), engine.run(quick()))
+        assert engine.constraint_manager.active() == []
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(main(), 10))
+
+
+@pytest.mark.parametrize("broken", ["connect", "subscribe", "unsubscribe", "disconnect"])
+def test_whatever_of_a_connector_fails_the_rest_of_it_is_left(broken: str) -> None:
+    """Users are counted right: the next run connects, hears the rules and leaves again."""
+
+    async def main() -> None:
+        told: list[str] = []
+        failing = {broken}
+
+        def happens(what: str) -> None:
+            told.append(what)
+            if what in failing:
+                raise OSError(f"{what} failed")
+
+        class Handle:
+            async def unsubscribe(self) -> None:
+                happens("unsubscribe")
+
+        class Fragile:
+            async def connect(self) -> None:
+                happens("connect")
+
+            async def disconnect(self) -> None:
+                happens("disconnect")
+
+            async def publish(
+                self, topic: str, payload: Any, qos: int = 0, retain: bool = False
+            ) -> None:
+                raise AssertionError("nothing is published")
+
+            async def subscribe(self, topic: str, callback: Any) -> Handle:
+                happens("subscribe")
+                return Handle()
+
+        engine = cs.Engine(connector=Fragile())
+        manager = engine.resource_manager
+        with pytest.raises(OSError, match=f"{broken} failed"):
+            await engine.run(agent(World(), 1), use_vm=True)
+        assert told[0] == "connect"
+        assert ("disconnect" in told) == (broken != "connect")
+        assert manager.attached == {}
+        failing.clear()
+        told.clear()
+        await engine.run(agent(World(), 1), use_vm=True)
+        assert told == ["connect", "subscribe", "unsubscribe", "disconnect"]
+        assert manager.attached == {}
+        idle(engine)
+
+    run_virtual(main())
+
+
+def test_a_run_whose_loop_was_closed_under_it_does_not_keep_the_next_from_the_rules() -> None:
+    class Connector(LocalBusConnector):
+        subscribed = 0
+
+        async def subscribe(self, topic: str, callback: Any) -> Any:
+            Connector.subscribed += 1
+            return await super().subscribe(topic, callback)
+
+    manager = cs.ResourceManager()
+    connector = Connector(LocalBroker())
+
+    async def begin() -> asyncio.Task[Any]:
+        engine = cs.Engine(connector=connector, resource_manager=manager)
+        task = start(engine.run(agent(World(), 9), use_vm=True))
+        await asyncio.sleep(0.5)
+        return task
+
+    loop = virtual_loop()
+    task = loop.run_until_complete(begin())
+    assert Connector.subscribed == 1
+    loop.close()
+    task.get_coro().close()
+
+    async def again() -> None:
+        await cs.Engine(connector=connector, resource_manager=manager).run(agent(World(), 1))
+        assert Connector.subscribed == 2
+
+    run_virtual(again())

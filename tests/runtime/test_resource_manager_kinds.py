@@ -605,6 +605,7 @@ class TestStrictManagers:
             for _ in range(2):
                 with pytest.raises(ValueError, match=r"'cpu_slots'.*strict.*'cpu_slot'"):
                     await manager.acquire({"cpu_slot": 1, "cpu_slots": 1, "opnai": 1})
+                assert set(manager.statistics().resources) == {"cpu_slot", "openai"}
                 with pytest.raises(ValueError, match=r"'opnai'.*'openai'"):
                     manager.try_acquire({"opnai": 1})
             assert set(manager.statistics().resources) == {"cpu_slot", "openai"}

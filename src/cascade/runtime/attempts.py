@@ -1,4 +1,4 @@
-"""Attempts: what a task holds while it runs, so that it can give it back for a while."""
+"""Attempts: what the current code is a part of, and what a task holds while it runs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from cascade.runtime.lanes import Resource
     from cascade.runtime.ticket import Request, Ticket
 
+current_run: ContextVar[str | None] = ContextVar("cascade_current_run", default=None)
+"""The id of the run that the current code is a task of."""
 current_attempt: ContextVar[Attempt | None] = ContextVar("cascade_attempt", default=None)
 """The attempt that the current code is a part of: that of the innermost task with limits."""
 
@@ -111,8 +113,6 @@ class Released:
         self._attempt: Attempt | None = None
 
     async def __aenter__(self) -> None:
-        from cascade.runtime.run import current_run
-
         if current_run.get() is None:
             raise ResourceError("released() is for tasks: here no task is running")
         attempt = current_attempt.get()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -84,17 +85,34 @@ class ConstraintManager:
         Raises:
             ConnectorError: it isn't.
         """
-        attached = self._manager.attached
+        attached, loop = self._manager.attached, asyncio.get_running_loop()
         entry = attached.get(connector)
-        if entry is None:
-            entry = attached[connector] = Attachment(self, connector)
-        await entry.join()
+        if entry is None or entry.loop is not loop:
+            # One of another loop has ended with it: the manager is used by one loop at a time.
+            entry = attached[connector] = Attachment(self, connector, loop)
+        try:
+            await entry.join()
+        except BaseException:
+            await self._leave(connector, entry)
+            raise
 
     async def detach(self, connector: Connector) -> None:
         """Take back one `attach`; the last one ends the subscription. Rules stay."""
         entry = self._manager.attached.get(connector)
-        if entry is not None and await entry.leave():
-            self._manager.attached.pop(connector, None)
+        if entry is not None:
+            await self._leave(connector, entry)
+
+    async def _leave(self, connector: Connector, entry: Attachment) -> None:
+        attached = self._manager.attached
+        if entry.is_last() and attached.get(connector) is entry:
+            del attached[connector]  # whoever comes from here on subscribes anew
+        await entry.leave()
+
+    def abandon(self, connector: Connector) -> None:
+        """Take back one `attach` where nothing can be awaited any more, as its loop is closed."""
+        entry = self._manager.attached.get(connector)
+        if entry is not None and entry.loop.is_closed():
+            del self._manager.attached[connector]
 
     def reject(self, id: str, reason: str) -> None:
         """Tell that a message was no valid rule."""
@@ -117,7 +135,14 @@ class ConstraintManager:
 class Attachment:
     """A subscription to the rules that a connector tells of."""
 
-    def __init__(self, constraints: ConstraintManager, connector: Connector) -> None:
+    def __init__(
+        self,
+        constraints: ConstraintManager,
+        connector: Connector,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.loop = loop
+        """The loop that it was made on."""
         self._constraints = constraints
         self._connector = connector
         self._users = 0
@@ -128,31 +153,30 @@ class Attachment:
     async def join(self) -> None:
         """Count one more user; the first one subscribes."""
         self._users += 1
-        try:
-            if self._subscription is None:
-                if self._subscribing is None:
-                    self._subscribing = asyncio.ensure_future(
-                        _subscribe(self._connector, self._receive)
-                    )
-                self._subscription = await asyncio.shield(self._subscribing)
-        except BaseException:
-            await self.leave()
-            raise
+        if self._subscription is None:
+            if self._subscribing is None:
+                self._subscribing = asyncio.ensure_future(
+                    _subscribe(self._connector, self._receive)
+                )
+            self._subscription = await asyncio.shield(self._subscribing)
 
-    async def leave(self) -> bool:
-        """Count one user less, and return whether it was the last one, who unsubscribes."""
+    def is_last(self) -> bool:
+        """Whether no more than one user is left."""
+        return self._users <= 1
+
+    async def leave(self) -> None:
+        """Count one user less; the last one unsubscribes."""
         self._users -= 1
         if self._users:
-            return False
+            return
         subscription, self._subscription = self._subscription, None
         subscribing, self._subscribing = self._subscribing, None
         if subscription is None and subscribing is not None:
             subscribing.cancel()
         if subscription is not None:
             ending = subscription.unsubscribe()
-            if asyncio.iscoroutine(ending):
+            if inspect.isawaitable(ending):
                 await ending
-        return True
 
     async def _receive(self, topic: str, payload: Any) -> None:
         id = topic.removeprefix(TOPIC)

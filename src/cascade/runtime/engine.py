@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Token
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import ref
 
@@ -13,14 +14,14 @@ from cascade.adapters.solvers.native import NativeSolver
 from cascade.errors import GraphError
 from cascade.graph.build import build
 from cascade.graph.model import Plan
-from cascade.runtime.attempts import current_attempt
+from cascade.runtime.attempts import current_attempt, current_run
 from cascade.runtime.bus import MessageBus
 from cascade.runtime.constraints import ConstraintManager
 from cascade.runtime.graph_run import GraphRun
 from cascade.runtime.notes import annotate
 from cascade.runtime.resource_manager import ResourceManager
 from cascade.runtime.resource_scopes import CONNECTOR, check_injections
-from cascade.runtime.run import Run, current_run, to_the_end
+from cascade.runtime.run import Run, to_the_end
 from cascade.spec.checks import shown
 from cascade.spec.resource import ResourceDefinition
 
@@ -229,7 +230,8 @@ class Engine:
         run = GraphRun(self, plan, loop, state)
         began = loop.time()
         run.started()
-        connected = closing = False
+        leaving: list[Callable[[], Awaitable[None]]] = []
+        closing = False
         error: BaseException | None = None
         inside = current_run.set(run.run_id)
         holder = current_attempt.get()
@@ -240,14 +242,18 @@ class Engine:
         if self.manager_in_use is not None:
             self._join(self.manager_in_use, run)
         try:
-            if self.connector is not None and CONNECTOR not in self.definitions:
-                await self.connector.connect()
-                connected = True
-                await self.constraint_manager.attach(self.connector)
+            connector = self.connector
+            if connector is not None and CONNECTOR not in self.definitions:
+                await connector.connect()
+                leaving.append(connector.disconnect)
+                await self.constraint_manager.attach(connector)
+                leaving.append(partial(self.constraint_manager.detach, connector))
             return await run.execute(use_vm)
         except GeneratorExit as closed:
             # The loop was closed under the run: nothing can be awaited any more.
             self._leave(run)
+            if leaving and self.connector is not None:
+                self.constraint_manager.abandon(self.connector)
             run.rest_skipped()
             run.finished(began, closed)
             closing = True
@@ -260,7 +266,7 @@ class Engine:
             if waits and holder is not None:
                 holder.goes_on()
             if not closing:
-                await self._end(run, inside, began, connected, error)
+                await self._end(run, inside, began, leaving, error)
             error = None
 
     def _join(self, manager: ResourceManager, run: Run) -> None:
@@ -280,15 +286,15 @@ class Engine:
         run: GraphRun,
         inside: Token[str | None],
         began: float,
-        connected: bool,
+        leaving: list[Callable[[], Awaitable[None]]],
         error: BaseException | None,
     ) -> None:
         """Clean up after a run, tell its end, and raise what the clean-up raised."""
         current_run.reset(inside)
         self._leave(run)
         try:
-            if connected or run.scope is not None or self._must_close_executor():
-                await to_the_end(self._clean_up(run, connected, error))
+            if leaving or run.scope is not None or self._must_close_executor():
+                await to_the_end(self._clean_up(run, leaving, error))
         except BaseException as raised:
             error = raised
             raise
@@ -300,7 +306,10 @@ class Engine:
         return self._owns_executor and self._executor is not None and not self._runs
 
     async def _clean_up(
-        self, run: GraphRun, connected: bool, failure: BaseException | None
+        self,
+        run: GraphRun,
+        leaving: list[Callable[[], Awaitable[None]]],
+        failure: BaseException | None,
     ) -> None:
         """Tear down what the run has used; the first error counts, further ones are noted on it."""
         errors: list[BaseException] = []
@@ -314,11 +323,9 @@ class Engine:
                 await executor.aclose()
             except Exception as error:
                 errors.append(error)
-        if connected:
-            assert self.connector is not None
+        while leaving:
             try:
-                await self.constraint_manager.detach(self.connector)
-                await self.connector.disconnect()
+                await leaving.pop()()
             except Exception as error:
                 annotate(error, "while disconnecting the engine's connector")
                 errors.append(error)

@@ -131,6 +131,14 @@ class Resource:
         """Whether who waits for more than is left is to fail."""
         return isinstance(self.meter, Budget) and self.meter.on_empty == "fail"
 
+    def set_rate(self, per_second: float, burst: int, now: float) -> None:
+        """Be a rate, or go on as one with what is there (at most the new burst)."""
+        if isinstance(self.meter, Rate):
+            self.meter.change(per_second, burst, now)
+        else:
+            self.meter = Rate(per_second, burst)
+            self.limit = METERED
+
     def lift(self) -> None:
         """Let there be no limit. Who stands here has to be looked at."""
         self.limit = self.meter = None

@@ -166,12 +166,9 @@ class ResourceManager(GrantQueue):
         resource, units = self._resource(name, "rate"), to_units(burst)
         if per_second is None:
             resource.lift()
-        elif isinstance(resource.meter, Rate):
-            resource.meter.change(float(per_second), units, self._now())
         else:
             self.has_meters = True
-            resource.meter = Rate(float(per_second), units)
-            resource.limit = METERED
+            resource.set_rate(float(per_second), units, self._now())
         self.limits_changed([resource])
 
     def set_gate(self, name: str, open: bool) -> None:
@@ -263,6 +260,8 @@ class ResourceManager(GrantQueue):
                 units = to_units(amount)
                 small = False
             if units:
+                if self._strict:
+                    self._check_known(name)
                 pairs.append((self._resource(name), units))
         for resource, _ in pairs:
             if resource.kind is None:
@@ -542,6 +541,8 @@ class ResourceManager(GrantQueue):
 
     def break_deadlocks(self) -> None:
         """Fail those who can't go on any more, as limits or rules are now."""
+        if not self.has_charged and not any(r.blocked for r in self._resources.values()):
+            return
         while (found := find_any_deadlock(self)) is not None:
             ticket, circle = found
             future = ticket.future
@@ -596,26 +597,30 @@ class ResourceManager(GrantQueue):
         if resource is not None and resource.kind not in (None, kind):
             raise ValueError(f"{name!r} is a {resource.kind} already, it can't be a {kind} too")
 
-    def _meet_unknown(self, name: str) -> None:
-        """Refuse a name without a limit, or warn about it once."""
-        if name in self._warned:
-            return
-        known = [resource.name for resource in self._resources.values() if resource.kind]
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
-        if self._strict:
-            del self._resources[name]
+    def _check_known(self, name: str) -> None:
+        """Refuse a name without a limit."""
+        resource = self._resources.get(name)
+        if resource is None or resource.kind is None:
             raise ValueError(
-                f"the resource {name!r} has no limit, and this manager is strict; {hint}"
+                f"the resource {name!r} has no limit, and this manager is strict; "
+                f"{self._hint(name)}"
             )
-        if not known:
+
+    def _meet_unknown(self, name: str) -> None:
+        """Warn about a name without a limit, once."""
+        if name in self._warned or not any(r.kind for r in self._resources.values()):
             return
         self._warned.add(name)
         warnings.warn(
-            f"the resource {name!r} has no limit, so it is unlimited; {hint}",
+            f"the resource {name!r} has no limit, so it is unlimited; {self._hint(name)}",
             RuntimeWarning,
             stacklevel=4,
         )
+
+    def _hint(self, name: str) -> str:
+        known = [resource.name for resource in self._resources.values() if resource.kind]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
 
     def _check_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Bind to the running loop, unless another one uses the manager."""

@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from cascade.runtime.lanes import METERED, PAID, Kind, Resource
-from cascade.runtime.meters import Rate
+from cascade.runtime.lanes import PAID, Kind, Resource
 from cascade.runtime.ticket import HELD, Request, Ticket
 from cascade.spec.amounts import UNITS, to_units
 
@@ -59,12 +58,14 @@ class Asker:
 
 
 class _Rule:
-    __slots__ = ("constraint", "expires_at", "resource", "timer")
+    __slots__ = ("constraint", "expires_at", "loop", "resource", "timer")
 
     def __init__(self, constraint: GlobalConstraint, resource: Resource) -> None:
         self.constraint = constraint
         self.resource = resource
         self.timer: asyncio.TimerHandle | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The loop of the timer."""
         self.expires_at: float | None = None
 
 
@@ -133,7 +134,7 @@ class Rules:
         del self._rules[rule.constraint.id]
         if rule.timer is not None:
             rule.timer.cancel()
-            rule.timer = None
+            rule.timer = rule.loop = None
         self._changed()
         self._manager.remove_resource(rule.resource)
 
@@ -145,11 +146,7 @@ class Rules:
             resource.limit = constraint.params["limit"] * UNITS
         else:
             burst = to_units(constraint.params["burst"])
-            if isinstance(resource.meter, Rate):
-                resource.meter.change(constraint.per_second, burst, self._manager.now())
-            else:
-                resource.meter = Rate(constraint.per_second, burst)
-                resource.limit = METERED
+            resource.set_rate(constraint.per_second, burst, self._manager.now())
         self._manager.limits_changed([resource])
 
     # Expiry
@@ -157,28 +154,33 @@ class Rules:
     def _set_timer(self, rule: _Rule) -> None:
         if rule.timer is not None:
             rule.timer.cancel()
-        rule.timer = rule.expires_at = None
+        rule.timer = rule.loop = rule.expires_at = None
         if rule.constraint.expires_in is not None:
             try:
                 loop = asyncio.get_running_loop()
             except RuntimeError:
                 return  # it begins with the first run
             rule.expires_at = loop.time() + rule.constraint.expires_in
-            rule.timer = loop.call_at(rule.expires_at, self._expire, rule)
+            self._arm(rule, loop)
+
+    def _arm(self, rule: _Rule, loop: asyncio.AbstractEventLoop) -> None:
+        assert rule.expires_at is not None
+        rule.loop = loop
+        rule.timer = loop.call_at(rule.expires_at, self._expire, rule)
 
     def run_begins(self, loop: asyncio.AbstractEventLoop) -> None:
         """Set the timers of rules that were made before, or on a loop that has ended."""
         for rule in self._rules.values():
             seconds = rule.constraint.expires_in
-            if seconds is None or (rule.timer is not None and rule.timer._loop is loop):  # type: ignore[attr-defined]
+            if seconds is None or (rule.timer is not None and rule.loop is loop):
                 continue
             now = loop.time()
             if rule.expires_at is None or rule.expires_at > now + seconds:
                 rule.expires_at = now + seconds
-            rule.timer = loop.call_at(rule.expires_at, self._expire, rule)
+            self._arm(rule, loop)
 
     def _expire(self, rule: _Rule) -> None:
-        rule.timer = None
+        rule.timer = rule.loop = None
         if self._rules.get(rule.constraint.id) is rule:
             self._drop(rule)
             if self.on_expired is not None:
@@ -218,10 +220,9 @@ class Rules:
             asker = ticket.asker
             if not isinstance(asker, Asker):
                 continue
-            if getattr(ticket, "suspended", False):
-                known.add((asker.run, asker.node))
-                continue
             known.add((asker.run, asker.node))
+            if getattr(ticket, "suspended", False):
+                continue
             pairs = ticket.request.pairs
             declared = tuple([pair for pair in pairs if not pair[0].is_rule])
             wanted = declared + self.matching(asker)

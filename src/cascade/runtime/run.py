@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from cascade.runtime.attempts import Attempt, current_attempt
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 
 PENDING, STARTED, ENDED, SKIPPED = range(4)
 """The states of a node."""
-
-current_run: ContextVar[str | None] = ContextVar("cascade_current_run", default=None)
-"""The id of the run that the current code is a task of."""
 
 _run_numbers = itertools.count(1)
 
