@@ -22,6 +22,7 @@ from cascade.runtime.attempts import released
 from cascade.runtime.bus import MessageBus
 from cascade.runtime.engine import Engine
 from cascade.runtime.resource_manager import ResourceManager
+from cascade.spec.constant import constant
 from cascade.spec.constraint import GlobalConstraint
 from cascade.spec.lazy import LazyResult
 from cascade.spec.resource import inject, resource
@@ -36,6 +37,7 @@ __all__ = [  # noqa: RUF022 - grouped by theme
     "TailCall",
     "resource",
     "inject",
+    "constant",
     # Running
     "run",
     "arun",

@@ -141,6 +141,16 @@ def _say(lazy: LazyResult[Any]) -> str:
         parts.append("a condition")
     if policies.after:
         parts.append("an order")
+    if policies.retry:
+        parts.append(f"up to {policies.retry.max_attempts} attempts")
+    if policies.timeout is not None:
+        parts.append(f"a timeout of {policies.timeout:g} s")
+    if policies.priority:
+        parts.append(f"priority {policies.priority}")
+    if policies.mapped is not None and policies.mapped.window is not None:
+        parts.append(f"a window of {policies.mapped.window}")
+    if policies.mapped is not None and policies.mapped.collects_errors:
+        parts.append("errors collected")
     if policies.name:
         parts.append(f"the name {policies.name!r}")
     return " and ".join(parts) or "nothing said about it"

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Token
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import ref
 
@@ -53,6 +54,8 @@ class Engine:
         cache_backend: where cached values are kept.
         resource_manager: the limits; one manager may be shared by any number of engines.
         name: the engine's name, for explanations.
+        random: where the random part of a retry's pause comes from; by default one without a seed
+            of its own, and on virtual time one that is seeded, so that runs can be repeated.
 
     Raises:
         TypeError: a part lacks the methods of its port.
@@ -63,6 +66,7 @@ class Engine:
         "__weakref__",
         "_executor",
         "_owns_executor",
+        "_random",
         "_runs",
         "bus_in_use",
         "cache_backend",
@@ -85,6 +89,7 @@ class Engine:
         cache_backend: CacheBackend | None = None,
         resource_manager: ResourceManager | None = None,
         name: str | None = None,
+        random: Random | None = None,
     ) -> None:
         if solver is not None:
             _check_port("solver", solver, "resolve")
@@ -107,6 +112,9 @@ class Engine:
             _check_is("resource_manager", resource_manager, ResourceManager)
         if name is not None:
             _check_is("name", name, str)
+        if random is not None:
+            _check_is("random", random, Random)
+        self._random = random
         self.solver: Solver = _SOLVER if solver is None else solver
         self._executor = executor
         self._owns_executor = executor is None
@@ -158,6 +166,16 @@ class Engine:
     def has_rules(self) -> bool:
         """Whether there are live rules, or were."""
         return self.manager_in_use is not None and self.manager_in_use.rules is not None
+
+    def random_for(self, loop: asyncio.AbstractEventLoop) -> Random:
+        """Return where random numbers come from in a run on a loop; made on first use."""
+        if self._random is not None:
+            return self._random
+        seeded: Random | None = getattr(loop, "random", None)
+        if seeded is not None:
+            return seeded
+        self._random = Random()
+        return self._random
 
     @property
     def executor(self) -> Executor:
@@ -236,11 +254,7 @@ class Engine:
         inside = current_run.set(run.run_id)
         holder = current_attempt.get()
         waits = holder is not None and holder.waits(loop)
-        if self._runs is None:
-            self._runs = {}
-        self._runs[id(run)] = ref(run)
-        if self.manager_in_use is not None:
-            self._join(self.manager_in_use, run)
+        self.enter(run)
         try:
             connector = self.connector
             if connector is not None and CONNECTOR not in self.definitions:
@@ -251,7 +265,7 @@ class Engine:
             return await run.execute(use_vm)
         except GeneratorExit as closed:
             # The loop was closed under the run: nothing can be awaited any more.
-            self._leave(run)
+            self.leave(run)
             if leaving and self.connector is not None:
                 self.constraint_manager.abandon(self.connector)
             run.rest_skipped()
@@ -269,12 +283,19 @@ class Engine:
                 await self._end(run, inside, began, leaving, error)
             error = None
 
-    def _join(self, manager: ResourceManager, run: Run) -> None:
-        manager.runs[run] = None
-        if manager.rules is not None:
-            manager.rules.run_begins(run.loop)
+    def enter(self, run: Run) -> None:
+        """A run begins: rules that come reach what it runs."""
+        if self._runs is None:
+            self._runs = {}
+        self._runs[id(run)] = ref(run)
+        manager = self.manager_in_use
+        if manager is not None:
+            manager.runs[run] = None
+            if manager.rules is not None:
+                manager.rules.run_begins(run.loop)
 
-    def _leave(self, run: Run) -> None:
+    def leave(self, run: Run) -> None:
+        """A run has ended."""
         if self._runs is not None:
             self._runs.pop(id(run), None)
             self._runs = self._runs or None
@@ -291,7 +312,7 @@ class Engine:
     ) -> None:
         """Clean up after a run, tell its end, and raise what the clean-up raised."""
         current_run.reset(inside)
-        self._leave(run)
+        self.leave(run)
         try:
             if leaving or run.scope is not None or self._must_close_executor():
                 await to_the_end(self._clean_up(run, leaving, error))
@@ -348,7 +369,8 @@ class Engine:
             check_injections(names, self.definitions, self.connector is not None)
 
     def __repr__(self) -> str:
-        return f"<Engine {self.name or 'without a name'}, {len(self._runs or ())} runs>"
+        runs = {run.run_id for known in (self._runs or {}).values() if (run := known()) is not None}
+        return f"<Engine {self.name or 'without a name'}, {len(runs)} runs>"
 
 
 def _check_port(argument: str, part: object, *methods: str) -> None:

@@ -83,6 +83,18 @@ class TaskStepped(TaskEvent):
 
 
 @dataclass(slots=True)
+class TaskRetrying(TaskEvent):
+    """An attempt has failed, and the task will be tried again."""
+
+    attempt: int
+    """The number of the attempt that failed, from 1."""
+    delay: float
+    """Seconds until it queues for what it needs again."""
+    error: Exception
+    """What the attempt raised."""
+
+
+@dataclass(slots=True)
 class TaskSkipped(TaskEvent):
     """A task will not run: its condition is false, it needs a skipped one, or the run ended."""
 

@@ -80,7 +80,9 @@ class GraphRun(Run):
         """
         graph = self.plan.graph
         if use_vm and isinstance(graph.result, FromNode):
-            self._machine = graph.result.node
+            target = graph.result.node
+            if graph.nodes[target].policies.mapped is None:  # a map has no steps of its own
+                self._machine = target
         if self._machine is not None and len(graph) == 1 and graph.plain:
             return await self._run_machine()
         if graph.plain and self._state is None and not self.engine.has_rules and self._all_inline():
@@ -99,7 +101,8 @@ class GraphRun(Run):
 
     def _all_inline(self) -> bool:
         return self._machine is None and all(
-            lazy.task.mode == "inline" for lazy in self.plan.graph.nodes
+            lazy.task.mode == "inline" and lazy.task.timeout is None
+            for lazy in self.plan.graph.nodes
         )
 
     def _result(self) -> Any:
@@ -325,7 +328,7 @@ class GraphRun(Run):
             if node == self._machine:
                 return
             mode = lazy.task.mode
-            if lazy.policies.constraints or lazy.injections or self._is_ruled(node):
+            if lazy.injections or lazy.task.timeout is not None or self._needs_runner(node):
                 self._spawn(node, run_node(self, node))
             elif mode == "async":
                 self._spawn(node, run_steps(self, node, lazy.task, self.arguments(node)))
@@ -348,8 +351,16 @@ class GraphRun(Run):
             if not isinstance(error, Exception):
                 raise
 
-    def _is_ruled(self, node: int) -> bool:
-        """Whether a live rule is for a node."""
+    def _needs_runner(self, node: int) -> bool:
+        """Whether more belongs to a node than one call: what was said about it, or a live rule."""
+        said = self.policies_of(node)
+        if said is not NO_POLICIES and (
+            said.constraints
+            or said.retry is not None
+            or said.timeout is not None
+            or said.mapped is not None
+        ):
+            return True
         manager = self.engine.manager_in_use
         if manager is None or manager.rules is None:
             return False

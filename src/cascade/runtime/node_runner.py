@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cascade.runtime.map_run import run_map
 from cascade.runtime.trampoline import run_steps
 from cascade.spec.lazy import LazyResult
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 async def run_node(run: GraphRun, node: int) -> Any:
     """Run a node whose inputs are there and whose condition holds; return its value."""
+    if run.policies_of(node).mapped is not None:
+        (_, arguments), request = await prepare_node(run, node)
+        return await run_map(run, node, arguments or {}, request)
     task = run.plan.graph.nodes[node].task
     # Not by way of a name: an endless machine must not keep the arguments of its first step.
     return await run_steps(run, node, task, *await prepare_node(run, node))

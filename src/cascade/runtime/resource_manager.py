@@ -11,7 +11,7 @@ import math
 import warnings
 from asyncio import _get_running_loop
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from fractions import Fraction
 from threading import get_ident
 from types import TracebackType
@@ -66,6 +66,7 @@ class ResourceManager(GrantQueue):
         "_arrivals",
         "_is_running",
         "_prepared",
+        "_returned",
         "_strict",
         "_thread",
         "_warned",
@@ -93,6 +94,7 @@ class ResourceManager(GrantQueue):
                 raise ValueError(f"aging must be above 0 seconds per level, got {aging!r}")
             self._aging = Fraction(aging)
         self._strict = strict
+        self._returned: list[Ticket] = []
         self._warned: set[str] = set()
         self.rules: Rules | None = None
         """The live rules, once there was one."""
@@ -427,6 +429,8 @@ class ResourceManager(GrantQueue):
 
     def statistics(self) -> Statistics:
         """Return a frozen snapshot of all resources."""
+        if self._returned and (self._loop is None or self._loop.is_closed()):
+            self._take_returned()
         return statistics(self)
 
     def explain(self) -> list[Waiting]:
@@ -498,6 +502,24 @@ class ResourceManager(GrantQueue):
         else:
             self._take_back(ticket.request)
 
+    def give_back_later(self, ticket: Ticket) -> None:
+        """Take a held ticket back from any thread, once the loop that uses the manager runs.
+
+        If that loop has ended meanwhile, the next one does it as it begins to use the manager.
+        """
+        self._returned.append(ticket)
+        loop = self._loop
+        if loop is not None:
+            # A closed loop calls nothing: the next one to use the manager looks by itself.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._take_returned)
+
+    def _take_returned(self) -> None:
+        while self._returned:
+            ticket = self._returned.pop(0)
+            if ticket.state == HELD:
+                ticket.release()
+
     def _expire(self, ticket: Ticket) -> None:
         future = ticket.future
         if ticket.state == WAITING and future is not None and not future.done():
@@ -528,7 +550,8 @@ class ResourceManager(GrantQueue):
         again = self.take(request, asker)
         at_once = True
         if again is None:
-            again = await self.wait(request, asker, resuming=True)
+            priority = asker.priority if isinstance(asker, Asker) else 0
+            again = await self.wait(request, asker, priority=priority, resuming=True)
             at_once = False
         # One ticket, one release: what was granted again goes over to the first.
         del self._held[again]
@@ -641,6 +664,7 @@ class ResourceManager(GrantQueue):
         for resource in self._resources.values():
             if isinstance(resource.meter, Rate):
                 resource.meter.move_to(loop.time())
+        self._take_returned()
 
     def check_steering(self) -> None:
         """Refuse to change limits under the loop that uses the manager, from outside of it."""

@@ -31,7 +31,7 @@ Pairs = tuple[tuple[Resource, int], ...]
 class Asker:
     """A task that asks for resources: who it is, for explanations and for rules."""
 
-    __slots__ = ("engine", "label", "names", "node", "run", "tags")
+    __slots__ = ("engine", "label", "names", "node", "priority", "run", "tags")
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Asker:
         engine: str | None,
         run: Run,
         node: int,
+        priority: int = 0,
     ) -> None:
         self.label = label
         """Who it is, in words."""
@@ -52,6 +53,8 @@ class Asker:
         """The name of the engine."""
         self.run = run
         self.node = node
+        self.priority = priority
+        """Who has a higher one is ahead."""
 
     def __str__(self) -> str:
         return self.label

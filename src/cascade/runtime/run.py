@@ -14,6 +14,7 @@ from cascade.runtime.events import (
     Status,
     TaskBlocked,
     TaskFinished,
+    TaskRetrying,
     TaskSkipped,
     TaskStarted,
     TaskStepped,
@@ -25,8 +26,11 @@ from cascade.runtime.rules import Asker
 from cascade.runtime.ticket import Request, Ticket
 
 if TYPE_CHECKING:
+    from random import Random
+
     from cascade.graph.model import Plan
     from cascade.runtime.engine import Engine
+    from cascade.spec.policies import Policies
     from cascade.spec.task import Task
 
 PENDING, STARTED, ENDED, SKIPPED = range(4)
@@ -51,13 +55,20 @@ class Run:
         "states",
     )
 
-    def __init__(self, engine: Engine, plan: Plan, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        plan: Plan,
+        loop: asyncio.AbstractEventLoop,
+        run_id: str | None = None,
+        size: int | None = None,
+    ) -> None:
         self.engine = engine
         self.plan = plan
         self.loop = loop
         # A virtual loop numbers its runs itself: the same seed gives the same events.
-        self.run_id = f"run-{next(getattr(loop, 'run_numbers', _run_numbers))}"
-        self.states = bytearray(len(plan.graph))
+        self.run_id = run_id or f"run-{next(getattr(loop, 'run_numbers', _run_numbers))}"
+        self.states = bytearray(len(plan.graph) if size is None else size)
         """The state of each node."""
         self.scope: ResourceScope | None = None
         """The injected resources of this run, once one was needed."""
@@ -73,9 +84,22 @@ class Run:
         bus = self.engine.bus_in_use
         return bus if bus is not None and bus.hot else None
 
+    @property
+    def random(self) -> Random:
+        """Where the random part of pauses comes from."""
+        return self.engine.random_for(self.loop)
+
     def node_id(self, node: int) -> str:
         """Return the id of a node: unique in the run, the same whenever the graph is the same."""
         return f"{self.plan.graph.nodes[node].task.name}#{node}"
+
+    def name_of(self, node: int) -> str:
+        """Return the name of a node, for events and errors."""
+        return self.plan.graph.nodes[node].name
+
+    def policies_of(self, node: int) -> Policies:
+        """Return what was said about a node."""
+        return self.plan.graph.nodes[node].policies
 
     def asker(self, node: int, task: Task[Any] | None = None) -> Asker:
         """Return who a node is, for tickets and rules.
@@ -88,7 +112,8 @@ class Run:
         if task is None:
             task = lazy.task
         label = f"{engine}/{lazy.name}" if engine else lazy.name
-        return Asker(label, (lazy.name, task.name), task.tags, engine, self, node)
+        names = (lazy.name, task.name)
+        return Asker(label, names, task.tags, engine, self, node, lazy.policies.priority)
 
     def begin_attempt(self, node: int) -> Attempt:
         """A node is about to ask for resources: what it does from now on is part of that."""
@@ -107,8 +132,12 @@ class Run:
         return True
 
     def running(self) -> list[int]:
-        """Return the nodes that are under way."""
-        return [node for node, state in enumerate(self.states) if state == STARTED]
+        """Return the nodes that are under way, but for maps: these do nothing themselves."""
+        return [
+            node
+            for node, state in enumerate(self.states)
+            if state == STARTED and self.policies_of(node).mapped is None
+        ]
 
     def charge(self, node: int, ticket: Ticket) -> None:
         """Keep what a running node is charged with until it ends, or asks for something itself."""
@@ -151,7 +180,7 @@ class Run:
             if self._begun is None:
                 self._begun = {}
             self._begun[node] = now
-            name = self.plan.graph.nodes[node].name
+            name = self.name_of(node)
             bus.publish(TaskStarted(self.run_id, now, self.node_id(node), name))
 
     def node_ended(self, node: int, error: BaseException | None) -> None:
@@ -165,7 +194,7 @@ class Run:
         if (bus := self.bus) is not None:
             now = self.loop.time()
             duration = now - (self._begun.pop(node, now) if self._begun is not None else now)
-            name = self.plan.graph.nodes[node].name
+            name = self.name_of(node)
             identity = self.node_id(node)
             bus.publish(
                 TaskFinished(self.run_id, now, identity, name, _status(error), duration, error)
@@ -177,7 +206,7 @@ class Run:
             return
         self.states[node] = SKIPPED
         if (bus := self.bus) is not None:
-            name = self.plan.graph.nodes[node].name
+            name = self.name_of(node)
             bus.publish(
                 TaskSkipped(self.run_id, self.loop.time(), self.node_id(node), name, reason)
             )
@@ -193,20 +222,28 @@ class Run:
         """A node is about to start again."""
         bus = self.bus
         if bus is not None and bus.wants(TaskStepped):
-            name = self.plan.graph.nodes[node].name
+            name = self.name_of(node)
             bus.publish(TaskStepped(self.run_id, self.loop.time(), self.node_id(node), name, step))
+
+    def node_retrying(self, node: int, attempt: int, delay: float, error: Exception) -> None:
+        """An attempt has failed, and the node will be tried again."""
+        if (bus := self.bus) is not None:
+            now, name = self.loop.time(), self.name_of(node)
+            bus.publish(
+                TaskRetrying(self.run_id, now, self.node_id(node), name, attempt, delay, error)
+            )
 
     async def wait_for(self, node: int, request: Request, owner: Asker) -> Ticket:
         """Queue for what a node wants, and tell that it is blocked."""
         manager = self.engine.resource_manager
         bus = self.bus
         if bus is None:
-            return await manager.wait(request, owner)
+            return await manager.wait(request, owner, priority=owner.priority)
         began = self.loop.time()
-        name = self.plan.graph.nodes[node].name
+        name = self.name_of(node)
         identity = self.node_id(node)
         bus.publish(TaskBlocked(self.run_id, began, identity, name, manager.lacking(request)))
-        ticket = await manager.wait(request, owner)
+        ticket = await manager.wait(request, owner, priority=owner.priority)
         now = self.loop.time()
         bus.publish(TaskUnblocked(self.run_id, now, identity, name, now - began))
         return ticket

@@ -8,14 +8,17 @@ from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+from cascade.runtime.deadlines import Deadline, Watched, too_long
 from cascade.runtime.notes import annotate
 from cascade.runtime.resource_scopes import check_injections
+from cascade.runtime.timers import wait_until
 from cascade.runtime.turns import turn_of
 from cascade.spec.lazy import LazyResult
 from cascade.spec.resource import Inject
 from cascade.spec.tail_call import TailCall
 
 if TYPE_CHECKING:
+    from cascade.runtime.attempts import Attempt
     from cascade.runtime.run import Run
     from cascade.runtime.ticket import Request
     from cascade.spec.binding import Bound
@@ -32,7 +35,8 @@ async def run_steps(
 ) -> Any:
     """Call a task until it returns something else than a `TailCall`, and return that.
 
-    Each step takes what `request` names and gives it back when the function returns.
+    Each step takes what `request` names and gives it back when the function returns. When it fails
+    and is to be tried again, it gives that back before the pause and queues anew after it.
 
     Args:
         run: the run that the node belongs to.
@@ -43,14 +47,17 @@ async def run_steps(
         steps: how many steps the node has made already.
     """
     engine = run.engine
+    policies = run.policies_of(node)
+    retry = policies.retry
     declared, version = request, 0
     asker = attempt = None
     turn = None  # looked up with the second step: most nodes have only one
     left = mark = 0
+    tries = 1
     try:
         while True:
             values, keywords = bound
-            ticket = None
+            ticket = pause = None
             manager = engine.manager_in_use
             if manager is not None:
                 rules = manager.rules
@@ -69,10 +76,13 @@ async def run_steps(
                         ticket = await run.wait_for(node, request, asker)
                     attempt.ticket = ticket
             try:
-                if not steps:
+                if not steps and tries == 1:
                     run.node_started(node)
                 mode = task.mode
-                if mode == "async":
+                timeout = task.timeout if policies.timeout is None else policies.timeout
+                if timeout is not None:
+                    result = await _in_time(run, task, bound, timeout, attempt)
+                elif mode == "async":
                     if keywords is None:
                         result = await task.fn(*values)
                     else:
@@ -82,17 +92,29 @@ async def run_steps(
                 else:
                     call = partial(task.fn, *values, **(keywords or {}))
                     result = await _outcome(engine.executor.execute(call, mode), task.name)
+            except Exception as error:
+                if retry is not None:
+                    pause = retry.pause_after(error, tries, run.random)
+                if pause is None:
+                    raise
+                run.node_retrying(node, tries, pause, error)
             finally:
                 if ticket is not None and attempt is not None:
-                    ticket.release()
+                    if attempt.ticket is ticket:
+                        ticket.release()
                     attempt.ticket = None
                 elif run.charged:
                     run.end_charge(node)
+            if pause is not None:
+                tries += 1
+                await asyncio.sleep(0) if not pause else await wait_until(run.loop.time() + pause)
+                continue
             if type(result) is not TailCall:
                 if not_a_value(result):
                     check_value(task, result)
                 return result
             steps += 1
+            tries = 1
             del values, keywords  # the next step must not keep what only this one needed
             task, bound = next_step(task, bound, result)
             if result.to is not None:
@@ -115,6 +137,37 @@ async def run_steps(
     finally:
         if attempt is not None:
             run.end_attempt(node, attempt)
+
+
+async def _in_time(
+    run: Run, task: Task[Any], bound: Bound, timeout: float, attempt: Attempt | None
+) -> Any:
+    """Make one call that may take `timeout` seconds.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    values, keywords = bound
+    call = partial(task.fn, *values, **(keywords or {}))
+    if task.mode == "async":
+        with Deadline(task.name, timeout, attempt, run.loop):
+            return await call()
+    if task.mode == "inline":
+        began = run.loop.time()
+        result = call()
+        if run.loop.time() - began > timeout:
+            raise too_long(task.name, timeout)
+        return result
+    watched = Watched(call)
+    try:
+        job = run.engine.executor.execute(watched, task.mode, timeout=timeout)
+        return await _outcome(job, task.name)
+    except TimeoutError:
+        if watched.over:
+            raise  # the function's own
+        if attempt is not None and watched.leave(attempt.ticket):
+            attempt.ticket = None
+        raise too_long(task.name, timeout) from None
 
 
 def not_a_value(result: object) -> bool:

@@ -15,6 +15,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextvars import Context, copy_context
 from enum import Enum, auto
 from heapq import heapify, heappop, heappush
+from random import Random
 from typing import Any, ClassVar, Final, NoReturn, TypeVar, TypeVarTuple
 
 from cascade.errors import VirtualDeadlockError, VirtualTimeError
@@ -160,6 +161,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, start: float = 0.0) -> None:
         self.run_numbers: Iterator[int] = itertools.count(1)
+        self.random = Random(0)
         """Numbers for what happens on this loop, so that the same program gets the same ones."""
         self._timers = _TimerQueue()
         self._jobs = JobLine(self)

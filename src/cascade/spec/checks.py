@@ -56,6 +56,19 @@ def check_duration(argument: str, value: object) -> float:
     return seconds
 
 
+def check_timeout(argument: str, value: object) -> float | None:
+    """Return a number of seconds above 0; None for infinity, which is no limit.
+
+    Raises:
+        TypeError: it isn't a number (a bool isn't one here).
+        ValueError: it is 0, negative or not-a-number.
+    """
+    seconds = check_duration(argument, value)
+    if not seconds:
+        raise ValueError(f"{argument} must be above 0 seconds, got {value!r}")
+    return None if math.isinf(seconds) else seconds
+
+
 def check_finite(argument: str, value: object) -> float:
     """Return a finite number.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 from cascade.spec.amounts import check_amount
-from cascade.spec.checks import check_name, shown
-from cascade.spec.policies import NO_POLICIES, Policies
+from cascade.spec.checks import check_name, check_priority, check_timeout, check_whole, shown
+from cascade.spec.policies import NO_POLICIES, Policies, Retry
 from cascade.spec.template import find_leaf
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class LazyResult(Generic[T_co]):
         """The id of the call, shared by its variants."""
         return f"{self.task.name}#{self.call}"
 
-    def with_constraints(self, /, **amounts: Any) -> LazyResult[T_co]:
+    def with_constraints(self, /, **amounts: Any) -> Self:
         """Say what the task takes while it runs, such as ``gpu=1, memory_gb=4``.
 
         The amounts come out of the engine's `ResourceManager`, all at once or not at all, and go
@@ -103,7 +104,58 @@ class LazyResult(Generic[T_co]):
         merged = tuple({**dict(self.policies.constraints), **amounts}.items())
         return self._with(constraints=merged)
 
-    def run_if(self, condition: Any) -> LazyResult[T_co]:
+    def with_retry(
+        self,
+        max_attempts: int = 3,
+        delay: float = 0.0,
+        backoff: float = 1.0,
+        jitter: float = 0.0,
+        max_delay: float | None = None,
+        on: type[Exception] | tuple[type[Exception], ...] = (Exception,),
+    ) -> Self:
+        """Try the task again when it fails. It holds no resources while it waits in between.
+
+        The pause after the n-th attempt takes delay · backoff^(n - 1) seconds and up to `jitter`
+        more. Each step of a TailCall counts its own attempts.
+
+        Args:
+            max_attempts: how often it is tried altogether.
+            delay: seconds between the first attempt and the second.
+            backoff: how many times as long each further pause is.
+            jitter: a random time of up to so many seconds is added to each pause; the engine's
+                `random` decides.
+            max_delay: the longest pause in seconds, jitter included.
+            on: the exceptions after which it is tried again, as one class or a tuple.
+
+        Raises:
+            TypeError, ValueError: an argument isn't valid; the error names it.
+        """
+        kinds = tuple(on) if isinstance(on, (tuple, list)) else (on,)
+        retry = Retry(max_attempts, delay, backoff, jitter, max_delay, kinds)
+        return self._with(retry=retry)
+
+    def with_timeout(self, seconds: float) -> Self:
+        """Let an attempt fail with a `TimeoutError` when it takes longer than so many seconds.
+
+        Waiting for resources doesn't count. A coroutine is cancelled. A thread can't be stopped:
+        the attempt fails at once, but what it holds comes back only when the thread's function
+        has ended. An inline function fails when it has ended.
+
+        Raises:
+            TypeError: `seconds` isn't a number.
+            ValueError: it isn't above 0.
+        """
+        return self._with(timeout=check_timeout("seconds", seconds))
+
+    def with_priority(self, priority: int) -> Self:
+        """Be ahead of others with a lower priority when waiting for resources; 0 by default.
+
+        Raises:
+            TypeError: it isn't a whole number.
+        """
+        return self._with(priority=check_priority(priority))
+
+    def run_if(self, condition: Any) -> Self:
         """Run the task only if `condition` is true; otherwise it is skipped.
 
         What needs the value of a skipped task is skipped too. Several conditions must all hold.
@@ -130,7 +182,7 @@ class LazyResult(Generic[T_co]):
                 )
         return self._with(conditions=(*self.policies.conditions, condition))
 
-    def after(self, *others: LazyResult[Any]) -> LazyResult[T_co]:
+    def after(self, *others: LazyResult[Any]) -> Self:
         """Start the task only when `others` have ended (or were skipped), without their values.
 
         Raises:
@@ -141,7 +193,7 @@ class LazyResult(Generic[T_co]):
                 raise TypeError(f"after() takes lazy results, got {other!r}")
         return self._with(after=(*self.policies.after, *others))
 
-    def named(self, name: str) -> LazyResult[T_co]:
+    def named(self, name: str) -> Self:
         """Give this call a name of its own, for events, errors and pictures.
 
         Raises:
@@ -150,20 +202,14 @@ class LazyResult(Generic[T_co]):
         check_name(name, "name")
         return self._with(name=name)
 
-    def _with(self, **changes: Any) -> LazyResult[T_co]:
+    def _with(self, **changes: Any) -> Self:
         said = self.policies
         constraints = changes.get("constraints", said.constraints)
         conditions = changes.get("conditions", said.conditions)
         candidates = [*conditions, *(amount for _, amount in constraints)]
         needed = {id(value): value for value in candidates if isinstance(value, LazyResult)}
-        policies = Policies(
-            constraints=constraints,
-            conditions=conditions,
-            after=changes.get("after", said.after),
-            name=changes.get("name", said.name),
-            needed=tuple(needed.values()),
-        )
-        return LazyResult(
+        policies = replace(said, **changes, needed=tuple(needed.values()))
+        return type(self)(
             self.task, self.bound, self.dependencies, self.injections, policies, self.call
         )
 
@@ -205,11 +251,37 @@ class LazyResult(Generic[T_co]):
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"{self!r} can't be pickled: its identity is its place in a graph")
 
-    def __copy__(self) -> LazyResult[T_co]:
+    def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: object) -> LazyResult[T_co]:
+    def __deepcopy__(self, memo: object) -> Self:
         return self
+
+
+class LazyMap(LazyResult[list[T_co]], Generic[T_co]):
+    """What `Task.map` gives: a call for each element of iterables, as one lazy list.
+
+    Its value is the list of the children's values, in the order of the elements. `run_if`, `after`
+    and `named` are for the whole; all other policies are for each child, so that a map itself
+    holds nothing.
+    """
+
+    __slots__ = ()
+
+    def windowed(self, size: int) -> Self:
+        """Let at most so many children exist at once: the next one is made when one has ended.
+
+        Raises:
+            TypeError, ValueError: `size` isn't a whole number ≥ 1.
+        """
+        assert self.policies.mapped is not None
+        window = check_whole("size", size, 1)
+        return self._with(mapped=replace(self.policies.mapped, window=window))
+
+    def collecting_errors(self) -> Self:
+        """Put the exception of a failed child in the place of its value; the others go on."""
+        assert self.policies.mapped is not None
+        return self._with(mapped=replace(self.policies.mapped, collects_errors=True))
 
 
 # The class refuses assignment; its own constructor goes through the slots.

@@ -2,11 +2,80 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cascade.spec.checks import check_duration, check_finite, check_whole, shown
+
 if TYPE_CHECKING:
+    from random import Random
+
     from cascade.spec.lazy import LazyResult
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a task is tried, and how long is waited in between."""
+
+    max_attempts: int = 3
+    """How often it is tried altogether, at least 1."""
+    delay: float = 0.0
+    """Seconds between the first attempt and the second."""
+    backoff: float = 1.0
+    """How many times as long each further pause is."""
+    jitter: float = 0.0
+    """A random time of up to so many seconds is added to each pause."""
+    max_delay: float | None = None
+    """The longest pause, in seconds, jitter included; None: as long as it gets."""
+    on: tuple[type[Exception], ...] = (Exception,)
+    """The exceptions after which it is tried again; any other one fails the task at once."""
+
+    def __post_init__(self) -> None:
+        check_whole("max_attempts", self.max_attempts, 1)
+        for name in ("delay", "jitter"):
+            if math.isinf(check_duration(name, getattr(self, name))):
+                raise ValueError(f"{name} must be a finite number of seconds, got inf")
+        if check_finite("backoff", self.backoff) <= 0:
+            raise ValueError(f"backoff must be above 0, got {self.backoff!r}")
+        if self.max_delay is not None:
+            check_duration("max_delay", self.max_delay)
+        if not self.on:
+            raise ValueError("on must name at least one exception, got ()")
+        kinds: tuple[Any, ...] = self.on
+        for kind in kinds:
+            if not (isinstance(kind, type) and issubclass(kind, Exception)):
+                raise TypeError(f"on must hold classes of exceptions, got {shown(kind)}")
+
+    def pause_after(self, error: Exception, attempt: int, random: Random) -> float | None:
+        """Return how many seconds to wait after a failed attempt; None if it was the last one.
+
+        Args:
+            error: what the attempt has raised.
+            attempt: its number, from 1.
+            random: where the jitter comes from.
+        """
+        if attempt >= self.max_attempts or not isinstance(error, self.on):
+            return None
+        try:
+            pause = self.delay * self.backoff ** (attempt - 1)
+        except OverflowError:
+            pause = math.inf
+        if self.jitter:
+            pause += random.uniform(0.0, self.jitter)
+        return pause if self.max_delay is None else min(pause, self.max_delay)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A call that is made once for each element of iterables."""
+
+    iterables: tuple[str, ...]
+    """The parameters whose arguments are iterables; all others are the same for each child."""
+    window: int | None = None
+    """How many children may exist at once; None: all of them."""
+    collects_errors: bool = False
+    """Whether the exception of a child takes the place of its value, instead of failing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,6 +90,14 @@ class Policies:
     """What must have ended before the task starts."""
     name: str | None = None
     """The name given by `.named()`."""
+    retry: Retry | None = None
+    """Whether and how the task is tried again when it fails."""
+    timeout: float | None = None
+    """How many seconds an attempt may take."""
+    priority: int = 0
+    """Who has a higher one is ahead of others that wait for resources."""
+    mapped: Mapped | None = None
+    """Whether and how the call is made for each element of iterables."""
     needed: tuple[LazyResult[Any], ...] = ()
     """The lazy results among constraints and conditions: their values are needed."""
 
@@ -29,6 +106,10 @@ class Policies:
         mine, theirs = dict(self.constraints), dict(other.constraints)
         return (
             self.name == other.name
+            and self.retry == other.retry
+            and self.timeout == other.timeout
+            and self.priority == other.priority
+            and self.mapped == other.mapped
             and mine.keys() == theirs.keys()
             and all(_same(mine[name], theirs[name]) for name in mine)
             and len(self.conditions) == len(other.conditions)

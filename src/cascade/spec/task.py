@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from cascade.spec.binding import Binder, Bound
-from cascade.spec.checks import check_name
-from cascade.spec.lazy import LazyResult
-from cascade.spec.policies import NO_POLICIES
+from cascade.spec.checks import check_name, check_timeout, shown
+from cascade.spec.constant import Constant
+from cascade.spec.lazy import LazyMap, LazyResult
+from cascade.spec.policies import NO_POLICIES, Mapped, Policies
 from cascade.spec.resource import Inject
 from cascade.spec.tail_call import TailCall
 from cascade.spec.template import ATOMS, find_leaf, freeze, is_container
@@ -31,7 +32,12 @@ class Task(Generic[T_co]):
     """A function as a declaration: calling it gives a `LazyResult`, and runs nothing."""
 
     def __init__(
-        self, fn: Callable[..., Any], name: str, mode: Mode, tags: tuple[str, ...] = ()
+        self,
+        fn: Callable[..., Any],
+        name: str,
+        mode: Mode,
+        tags: tuple[str, ...] = (),
+        timeout: float | None = None,
     ) -> None:
         functools.update_wrapper(self, fn)
         self.fn = fn
@@ -42,6 +48,8 @@ class Task(Generic[T_co]):
         """Where it runs."""
         self.tags = tags
         """Words that live rules can be for."""
+        self.timeout = timeout
+        """How many seconds an attempt may take, unless the call says otherwise; None: any."""
         self.binder = Binder(fn, name)
         """Its compiled signature."""
 
@@ -60,8 +68,80 @@ class Task(Generic[T_co]):
                 return LazyResult(self, bound, (), ())
         return LazyResult(self, *_frozen(bound), NO_POLICIES)
 
+    def map(self, /, **iterables: Any) -> LazyMap[T_co]:
+        """Declare a call for each element of iterables; the value is the list of their values.
+
+        The children run side by side, each with the policies of the map, which holds no resources
+        itself. Children are named after the map and their place, as in ``fetch[3]``.
+
+        Args:
+            **iterables: for each parameter an iterable, or a lazy result that will be one, all of
+                the same length; or `cs.constant(value)` for what is the same for every child.
+
+        Raises:
+            TypeError: the names don't fit the function's signature, or a value isn't iterable (a
+                string counts as one value).
+            ValueError: the iterables differ in length, or there is none. For lazy ones the run
+                fails with it.
+        """
+        signature = self.binder.bind(**iterables)
+        arguments: dict[str, Any] = {}
+        lengths: dict[str, int] = {}
+        taken_apart = []
+        for name, value in iterables.items():
+            if isinstance(value, Constant):
+                arguments[name] = value.value
+                continue
+            taken_apart.append(name)
+            if not isinstance(value, LazyResult):
+                value = elements_of(self.name, name, value)
+                lengths[name] = len(value)
+            arguments[name] = value
+        if not taken_apart:
+            raise ValueError(
+                f"{self.name}.map() needs at least one iterable, "
+                f"got {', '.join(map(repr, iterables.values())) or 'nothing'}"
+            )
+        check_lengths(self.name, lengths)
+        bound, dependencies, injections = _frozen(((), arguments))
+        defaults = [value.name for value in _values_of(signature) if isinstance(value, Inject)]
+        itself: Task[Any] = self
+        return LazyMap(
+            itself,
+            bound,
+            dependencies,
+            tuple(dict.fromkeys([*injections, *defaults])),
+            Policies(mapped=Mapped(tuple(taken_apart))),
+        )
+
     def __repr__(self) -> str:
         return f"<Task {self.name} ({self.mode})>"
+
+
+def elements_of(task: str, name: str, value: Any) -> list[Any]:
+    """Return the elements of what a map is to take apart.
+
+    Raises:
+        TypeError: it isn't iterable, or is a string.
+    """
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError(
+            f"{task}.map() needs an iterable for {name!r}, got {shown(value)}: "
+            "use cs.constant(...) for what is the same for every child"
+        )
+    return list(value)
+
+
+def check_lengths(task: str, lengths: dict[str, int]) -> None:
+    """Raise `ValueError` unless all iterables of a map are of one length."""
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise ValueError(f"the iterables of {task}.map() must be of equal length, but {found}")
+
+
+def _values_of(bound: Bound) -> tuple[Any, ...]:
+    values, keywords = bound
+    return values if keywords is None else (*values, *keywords.values())
 
 
 def _frozen(bound: Bound) -> tuple[Bound, tuple[LazyResult[Any], ...], tuple[str, ...]]:
@@ -85,6 +165,8 @@ def _look(value: Any, dependencies: dict[int, LazyResult[Any]], injections: dict
         dependencies[id(value)] = value
     elif isinstance(value, Inject):
         injections[value.name] = None
+    elif isinstance(value, Constant):
+        raise TypeError(f"{value!r} is for .map(): in a call, give the value itself")
     elif is_container(value) and find_leaf(value, _LEAVES) is not None:
         template = freeze(value, _LEAVES)
         for leaf in template.leaves:
@@ -105,6 +187,7 @@ def task(
     name: str | None = None,
     mode: Literal["thread", "inline"] | None = None,
     tags: Iterable[str] = (),
+    timeout: float | None = None,
 ) -> Callable[[Callable[..., Any]], Task[Any]]: ...
 def task(
     fn: Callable[..., Any] | None = None,
@@ -113,6 +196,7 @@ def task(
     name: str | None = None,
     mode: Literal["thread", "inline"] | None = None,
     tags: Iterable[str] = (),
+    timeout: float | None = None,
 ) -> Task[Any] | Callable[[Callable[..., Any]], Task[Any]]:
     """Turn a function into a task.
 
@@ -122,11 +206,13 @@ def task(
             executor, "inline" directly on the event loop, for functions that are quick. An
             ``async def`` runs on the loop and takes no mode.
         tags: words that live rules can be for, as in ``tag:slow``.
+        timeout: how many seconds an attempt may take, as with `LazyResult.with_timeout`, for
+            calls that say nothing else; None: any.
 
     Raises:
         TypeError: it isn't a function, its signature isn't known, it is a generator function,
-            an ``async def`` was given a mode, or a tag isn't a string.
-        ValueError: an unknown mode, or an empty name.
+            an ``async def`` was given a mode, a tag isn't a string, or `timeout` isn't a number.
+        ValueError: an unknown mode, an empty name, or a `timeout` that isn't above 0.
     """
     if name is not None:
         check_name(name, "name")
@@ -137,6 +223,7 @@ def task(
         check_name(word, "tag")
     if mode is not None and mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+    limit = None if timeout is None else check_timeout("timeout", timeout)
 
     def declare(function: Callable[..., Any]) -> Task[Any]:
         if isinstance(function, staticmethod):
@@ -157,8 +244,8 @@ def task(
                     f"task {task_name!r} is an async def: it runs on the loop and takes no mode, "
                     f"got mode={mode!r}"
                 )
-            return Task(function, task_name, "async", words)
-        return Task(function, task_name, mode or "thread", words)
+            return Task(function, task_name, "async", words, limit)
+        return Task(function, task_name, mode or "thread", words, limit)
 
     return declare if fn is None else declare(fn)
 

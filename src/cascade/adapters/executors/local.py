@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from cascade.adapters.executors.thread_pool import ThreadPool
+from cascade.adapters.executors.thread_pool import Job, ThreadPool
 from cascade.spec.checks import check_duration, check_whole, shown
 
 MODES = ("thread",)
@@ -50,18 +50,20 @@ class LocalExecutor:
         if timeout is not None:
             timeout = check_duration("timeout", timeout)
         loop = asyncio.get_running_loop()
-        job: asyncio.Future[Any]
         if getattr(loop, "virtual", False):
             virtual: Any = loop
-            job = virtual.run_to_its_end(contextvars.copy_context().run, call)
-        else:
-            if self._pool is None:
-                self._pool = ThreadPool(self._threads)
-            job = self._pool.submit(call, loop)
-        return job if timeout is None else _within(job, timeout)
+            job: asyncio.Future[Any] = virtual.run_to_its_end(contextvars.copy_context().run, call)
+            return job if timeout is None else _within(job, timeout, None)
+        if self._pool is None:
+            self._pool = ThreadPool(self._threads)
+        job = self._pool.submit(call, loop)
+        return job if timeout is None else _within(job, timeout, self._pool)
 
     async def aclose(self) -> None:
-        """Wait for the running calls and end all threads. A later call makes new ones."""
+        """Wait for the running calls and end all threads. A later call makes new ones.
+
+        A call that took longer than its `timeout` isn't waited for: its thread ends with it.
+        """
         pool, self._pool = self._pool, None
         if pool is None:
             return
@@ -71,7 +73,7 @@ class LocalExecutor:
                 await _ended(thread, loop)
 
 
-async def _within(job: asyncio.Future[Any], timeout: float) -> Any:
+async def _within(job: asyncio.Future[Any], timeout: float, pool: ThreadPool | None) -> Any:
     try:
         await asyncio.wait([job], timeout=timeout)
     except asyncio.CancelledError:
@@ -81,6 +83,8 @@ async def _within(job: asyncio.Future[Any], timeout: float) -> Any:
     if not job.done():
         if not job.cancel():
             job.add_done_callback(_retrieve)
+            if pool is not None and isinstance(job, Job):
+                pool.abandon(job)
         raise TimeoutError(f"the call did not end within {timeout:g} s")
     return job.result()
 
@@ -92,8 +96,8 @@ def _retrieve(job: asyncio.Future[Any]) -> None:
 
 
 async def _ended(thread: Any, loop: asyncio.AbstractEventLoop) -> None:
-    # The thread is parked or about to end: a join takes microseconds, unless its function was
-    # abandoned after a time-out, and then a helper thread waits for it.
+    # The thread is parked or about to end: a join takes microseconds. Otherwise a helper thread
+    # waits for it.
     thread.join(timeout=0.05)
     if thread.is_alive():
         await loop.run_in_executor(None, thread.join)

@@ -81,6 +81,8 @@ class Job(asyncio.Future[Any]):
         self.context = context
         self.outcomes = outcomes
         self.stage = QUEUED
+        self.thread: threading.Thread | None = None
+        """Who makes the call, once it has begun."""
         self.lock = threading.Lock()
 
     def begin(self) -> bool:
@@ -89,6 +91,7 @@ class Job(asyncio.Future[Any]):
             if self.stage != QUEUED:
                 return False
             self.stage = RUNNING
+            self.thread = threading.current_thread()
             return True
 
     def take_call(self) -> Callable[[], Any] | None:
@@ -117,6 +120,8 @@ class ThreadPool:
         self._limit = limit
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._abandoned: set[threading.Thread | None] = set()
+        self._made = 0
         self._idle = 0
         self._lock = threading.Lock()
         self._outcomes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outcomes] = WeakKeyDictionary()
@@ -136,16 +141,42 @@ class ThreadPool:
             if self._idle:
                 self._idle -= 1  # promised to this job, whoever of the parked takes it
             elif len(self._threads) < self._limit:
-                name = f"cascade-{len(self._threads) + 1}"
-                thread = threading.Thread(target=self._work, name=name, daemon=True)
-                self._threads.append(thread)
+                thread = self._new_thread()
         if thread is not None:
             thread.start()
         return job
 
+    def _new_thread(self) -> threading.Thread:
+        self._made += 1
+        name = f"cascade-{self._made}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._threads.append(thread)
+        return thread
+
+    def abandon(self, job: Job) -> None:
+        """Let the thread of a running call go: it ends with the call, another one takes its place.
+
+        For calls whose outcome nobody waits for any more, so that they can't use up the pool.
+        """
+        thread = None
+        with self._lock:
+            if job.thread is not None and job.thread in self._threads:
+                self._threads.remove(job.thread)
+                self._abandoned.add(job.thread)
+                if not self._queue.empty():
+                    thread = self._new_thread()
+        if thread is not None:
+            thread.start()
+
     def _work(self) -> None:
+        job = None
         while True:
             with self._lock:
+                if job is not None:
+                    me, job.thread, job = job.thread, None, None
+                    if me in self._abandoned:
+                        self._abandoned.discard(me)
+                        return
                 if self._queue.empty():
                     self._idle += 1
             job = self._queue.get()
@@ -154,7 +185,8 @@ class ThreadPool:
             if job.begin():
                 # Not by way of a name: the arguments are let go before the outcome is known.
                 job.outcomes.send(job, *_outcome(job.context, job.take_call()))
-            del job
+            else:
+                job = None
 
     def close(self) -> list[threading.Thread]:
         """Let the workers end after what is queued; return them to be joined."""
