@@ -15,6 +15,8 @@ RULES = "cascade/runtime/rules.py"
 ATTEMPTS = "cascade/runtime/attempts.py"
 MACHINE = "cascade/runtime/trampoline.py"
 REASONS = "cascade/runtime/explanations.py"
+RUN = "cascade/runtime/run.py"
+NODES = "cascade/runtime/node_runner.py"
 
 KINDS = "tests/runtime/test_resource_manager_kinds.py"
 LIMITS = "tests/runtime/test_resource_manager_limits.py"
@@ -25,6 +27,9 @@ BOUND = "tests/runtime/test_resource_manager_properties.py::TestBoundedOvertakin
 STEERING = "tests/runtime/test_constraints.py"
 GIVING = "tests/runtime/test_released.py"
 CIRCLES = "tests/runtime/test_deadlock.py"
+TRYING = "tests/runtime/test_retry.py"
+TIMING = "tests/runtime/test_deadlines.py"
+MAPPING = "tests/runtime/test_map_run.py::TestSlots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,5 +264,48 @@ MUTANTS = (
         "        if not attempt.ended and not (",
         "        if attempt.ticket is not None and not (",
         GIVING,
+    ),
+    Mutant(
+        "a map takes the slot that its children need",
+        NODES,
+        "        return await run_map(run, node, arguments or {}, request)\n",
+        "        async with run.engine.resource_manager.hold(request.amounts if request else {}):\n"
+        "            return await run_map(run, node, arguments or {}, request)\n",
+        MAPPING,
+    ),
+    Mutant(
+        "the priority of a task is forgotten",
+        RUN,
+        "engine, self, node, lazy.policies.priority)",
+        "engine, self, node)",
+        MAPPING,
+    ),
+    Mutant(
+        "slots stay taken while a failed task waits for its next attempt",
+        MACHINE,
+        "                    if attempt.ticket is ticket:\n",
+        "                    if attempt.ticket is ticket and pause is None:\n",
+        TRYING,
+    ),
+    Mutant(
+        "a thread that timed out gives its slot back while it still runs",
+        MACHINE,
+        "watched.leave(attempt.ticket):",
+        "watched.leave(None):",
+        TIMING,
+    ),
+    Mutant(
+        "the slot of a thread that outlived its loop never comes back",
+        MANAGER,
+        "                resource.meter.move_to(loop.time())\n        self._take_returned()\n",
+        "                resource.meter.move_to(loop.time())\n",
+        TIMING,
+    ),
+    Mutant(
+        "leaving a block that gave slots back by time-out hangs in the queue",
+        "cascade/runtime/deadlines.py",
+        "            self._attempt.ended = True\n",
+        "            self._attempt.ended = False\n",
+        TIMING,
     ),
 )
