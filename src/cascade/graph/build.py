@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import reprlib
+from operator import attrgetter, is_, itemgetter
 from typing import Any
 
 from cascade.errors import GraphError
-from cascade.graph.model import FromNode, FromResource, FromTemplate, Graph, Recipe, Source
+from cascade.graph.model import (
+    AnyRecipe,
+    FromNode,
+    FromResource,
+    FromTemplate,
+    Graph,
+    Recipe,
+    Source,
+)
 from cascade.spec.lazy import LazyResult
 from cascade.spec.policies import NO_POLICIES
 from cascade.spec.resource import Inject
@@ -41,15 +50,15 @@ def build(target: Target) -> Graph:
     needs: list[tuple[int, ...]] = []
     successors: list[list[int]] = [[] for _ in nodes]
     in_degrees: list[int] = []
-    recipes: list[tuple[int, ...] | Recipe | None] = []
-    consumers = [0] * len(nodes)
+    recipes: list[AnyRecipe] = []
+    for_order: list[int] = []
     plain = True
     for number, lazy in enumerate(nodes):
         wanted = tuple([numbers[other.call] for other in lazy.dependencies])
         if twins:
             wanted = tuple(dict.fromkeys(wanted))
-        policies = lazy.policies
         before = wanted
+        policies = lazy.policies
         if policies is not NO_POLICIES:
             plain = False
             if policies.needed:
@@ -58,15 +67,20 @@ def build(target: Target) -> Graph:
             if policies.after:
                 more = [numbers[other.call] for other in policies.after]
                 before = tuple(dict.fromkeys([*wanted, *more]))
+                for_order += before[len(wanted) :]
         elif lazy.injections:
             plain = False
-        needs.append(wanted)
-        in_degrees.append(len(before))
         for other in before:
             successors[other].append(number)
-        for other in wanted:
-            consumers[other] += 1
-        recipes.append(_recipe(lazy, numbers))
+        needs.append(wanted)
+        in_degrees.append(len(before))
+        if wanted or lazy.injections:
+            recipes.append(_recipe(lazy, wanted, numbers))
+        else:
+            recipes.append(None)
+    consumers = list(map(len, successors))
+    for other in for_order:
+        consumers[other] -= 1
     result: Source
     if isinstance(target, LazyResult):
         result = FromNode(numbers[target.call])
@@ -114,11 +128,7 @@ def _collect(goals: tuple[LazyResult[Any], ...]) -> tuple[list[LazyResult[Any]],
         for other in others:
             if found.get(other.call) is not other:
                 stack.append(other)
-    return sorted(found.values(), key=_serial), twins
-
-
-def _serial(lazy: LazyResult[Any]) -> int:
-    return lazy.serial
+    return sorted(found.values(), key=attrgetter("serial")), twins
 
 
 def _eldest(one: LazyResult[Any], other: LazyResult[Any]) -> LazyResult[Any]:
@@ -156,14 +166,17 @@ def _say(lazy: LazyResult[Any]) -> str:
     return " and ".join(parts) or "nothing said about it"
 
 
-def _recipe(lazy: LazyResult[Any], numbers: dict[int, int]) -> tuple[int, ...] | Recipe | None:
-    if not lazy.dependencies and not lazy.injections:
-        return None
+def _recipe(lazy: LazyResult[Any], wanted: tuple[int, ...], numbers: dict[int, int]) -> AnyRecipe:
     values, keywords = lazy.bound
     if keywords is None:
+        dependencies = lazy.dependencies
+        if len(values) == len(wanted) == len(dependencies) and all(map(is_, values, dependencies)):
+            return wanted[0] if len(wanted) == 1 else itemgetter(*wanted)
         direct = [numbers[value.call] for value in values if type(value) is LazyResult]
-        if len(direct) == len(values):
-            return tuple(direct)
+        if direct and len(direct) == len(values):
+            return direct[0] if len(direct) == 1 else itemgetter(*direct)
+        if not lazy.dependencies and not lazy.injections:
+            return None
     positional = [
         (place, _source(value, numbers))
         for place, value in enumerate(values)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from operator import itemgetter
+from typing import Any, TypeAlias
 
 from cascade.spec.lazy import LazyResult
 from cascade.spec.template import Template
@@ -52,6 +53,11 @@ class Recipe:
     """The keyword arguments that are to be filled in."""
 
 
+AnyRecipe: TypeAlias = "int | itemgetter[Any] | Recipe | None"
+"""How the arguments of a node are made: None when they are all known, the number of a node when
+its value is the only argument, a getter when all arguments are values, a `Recipe` otherwise."""
+
+
 class Graph:
     """The nodes that a target needs, in an order in which none comes before what it needs.
 
@@ -76,7 +82,7 @@ class Graph:
         needs: list[tuple[int, ...]],
         successors: list[list[int]],
         in_degrees: list[int],
-        recipes: list[tuple[int, ...] | Recipe | None],
+        recipes: list[AnyRecipe],
         consumers: list[int],
         result: Source,
         numbers: dict[int, int] | None,
@@ -90,8 +96,7 @@ class Graph:
         self.in_degrees = in_degrees
         """For each node, how many nodes must have ended before it can start."""
         self.recipes = recipes
-        """For each node, how its arguments are made: None when they are all known, the numbers of
-        the nodes when each argument is just the value of one, a `Recipe` otherwise."""
+        """For each node, how its arguments are made; see `AnyRecipe`."""
         self.consumers = consumers
         """For each node, how many need its value (the result of the run counts as one)."""
         self.result = result

@@ -10,19 +10,25 @@ import asyncio
 import contextvars
 from collections import deque
 from functools import partial
+from operator import itemgetter
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cascade.errors import SkippedError
 from cascade.graph.model import FromNode, Recipe, make
 from cascade.runtime.node_runner import prepare_node, run_node
 from cascade.runtime.notes import annotate
-from cascade.runtime.run import STARTED, Run, in_a_task
-from cascade.runtime.trampoline import check_value, inject, next_step, not_a_value, run_steps
+from cascade.runtime.run import ENDED, STARTED, Run, in_a_task
+from cascade.runtime.trampoline import (
+    NOT_YET_VALUES,
+    check_value,
+    inject,
+    next_step,
+    run_steps,
+)
 from cascade.runtime.turns import SLICE
 from cascade.spec.lazy import LazyResult
 from cascade.spec.policies import NO_POLICIES
-from cascade.spec.tail_call import TailCall
 
 if TYPE_CHECKING:
     from cascade.graph.model import Plan
@@ -126,9 +132,12 @@ class GraphRun(Run):
         bound = graph.nodes[node].bound
         if recipe is not None:
             values = self._values
-            if isinstance(recipe, tuple):
-                bound = tuple([values[other] for other in recipe]), None
+            if type(recipe) is itemgetter:
+                bound = recipe(values), None
+            elif type(recipe) is int:
+                bound = (values[recipe],), None
             else:
+                assert type(recipe) is Recipe
                 resources = self.scope.values if self.scope is not None else None
                 bound = _fill(recipe, bound, values, resources)
         self._consume(node)
@@ -148,37 +157,38 @@ class GraphRun(Run):
 
     async def _run_in_order(self) -> int:
         """Run nodes in the plan's order, until rules come; return how many were run."""
-        graph = self.plan.graph
+        graph, engine, states = self.plan.graph, self.engine, self.states
         nodes, recipes, values = graph.nodes, graph.recipes, self._values
-        clean = contextvars.copy_context()
+        # A copy for each node: what it does to context variables stays its own.
+        clean = contextvars.copy_context().copy
         until = monotonic() + SLICE
         virtual = getattr(self.loop, "virtual", False)
-        batch = _BATCH_VIRTUAL if virtual else _BATCH_REAL
-        node = 0
+        left = batch = _BATCH_VIRTUAL if virtual else _BATCH_REAL
+        node = done = 0
         try:
-            for place, (node, gone) in enumerate(
-                zip(self.plan.order, self.plan.drops, strict=True)
-            ):
-                lazy = nodes[node]
-                recipe = recipes[node]
-                if recipe is None:
+            for node, gone in zip(self.plan.order, self.plan.drops, strict=True):
+                lazy, recipe = nodes[node], recipes[node]
+                if type(recipe) is itemgetter:
+                    args, kwargs = recipe(values), None
+                elif recipe is None:
                     args, kwargs = lazy.bound
-                elif isinstance(recipe, tuple):
-                    args, kwargs = tuple([values[other] for other in recipe]), None
+                elif type(recipe) is int:
+                    args, kwargs = (values[recipe],), None
                 else:
-                    args, kwargs = _fill(recipe, lazy.bound, values, None)
-                self.node_started(node)
-                # A copy for each node: what it does to context variables stays its own.
+                    args, kwargs = _fill(cast("Recipe", recipe), lazy.bound, values, None)
+                bus = engine.bus_in_use
+                if bus is not None and bus.hot:
+                    self.node_started(node)
                 if kwargs is None:
-                    value = clean.copy().run(lazy.task.fn, *args)
+                    value = clean().run(lazy.task.fn, *args)
                 else:
-                    value = clean.copy().run(lazy.task.fn, *args, **kwargs)
-                if type(value) is TailCall or not_a_value(value):
+                    value = clean().run(lazy.task.fn, *args, **kwargs)
+                if type(value) in NOT_YET_VALUES:
                     # A task of its own, or the further steps would run in the caller's context.
                     further = self.loop.create_task(
                         self._continue(node, (args, kwargs), value),
                         name=lazy.name,
-                        context=clean.copy(),
+                        context=clean(),
                     )
                     # It may be endless, and must not keep what only the first step needed.
                     args, kwargs, value = (), None, None
@@ -187,14 +197,24 @@ class GraphRun(Run):
                     value = await in_a_task(further)
                     del further
                 values[node] = value
-                for other in gone:
-                    values[other] = None
-                self.node_ended(node, None)
-                if not (place + 1) % batch and (virtual or monotonic() > until):
-                    await asyncio.sleep(0)
-                    until = monotonic() + SLICE
-                    if self.engine.has_rules:
-                        return place + 1
+                if gone:
+                    for other in gone:
+                        values[other] = None
+                bus = engine.bus_in_use
+                if bus is not None and bus.hot:
+                    states[node] = STARTED
+                    self.node_ended(node, None)
+                else:
+                    states[node] = ENDED
+                left -= 1
+                if not left:
+                    left = batch
+                    done += batch
+                    if virtual or monotonic() > until:
+                        await asyncio.sleep(0)
+                        until = monotonic() + SLICE
+                        if engine.has_rules:
+                            return done
             return len(nodes)
         except StopIteration as stop:
             error = _wrapped(stop)
@@ -205,7 +225,8 @@ class GraphRun(Run):
             raise
 
     def _told_in_order(self, node: int, error: BaseException) -> None:
-        if self.states[node] == STARTED:
+        if self.states[node] != ENDED:
+            self.states[node] = STARTED
             annotate(error, f"in {self.plan.graph.describe(node)}")
             self.node_ended(node, error)
 
@@ -393,7 +414,7 @@ class GraphRun(Run):
     def _job_done(self, bound: Bound, job: asyncio.Future[Any]) -> None:
         if not job.cancelled() and job.exception() is None:
             value = job.result()
-            if type(value) is TailCall or not_a_value(value):
+            if type(value) in NOT_YET_VALUES:
                 node = self._running.pop(job)
                 if self._failure is None:
                     self._spawn(node, self._continue(node, bound, value))
@@ -404,7 +425,7 @@ class GraphRun(Run):
         self._task_done(job)
 
     def _ended(self, node: int, value: Any, bound: Bound) -> None:
-        if type(value) is TailCall or not_a_value(value):
+        if type(value) in NOT_YET_VALUES:
             self._spawn(node, self._continue(node, bound, value))
         else:
             self._succeeded(node, value)

@@ -13,7 +13,7 @@ from cascade.runtime.notes import annotate
 from cascade.runtime.resource_scopes import check_injections
 from cascade.runtime.timers import wait_until
 from cascade.runtime.turns import turn_of
-from cascade.spec.lazy import LazyResult
+from cascade.spec.lazy import LazyMap, LazyResult
 from cascade.spec.resource import Inject
 from cascade.spec.tail_call import TailCall
 
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from cascade.runtime.ticket import Request
     from cascade.spec.binding import Bound
     from cascade.spec.task import Task
+
+
+NOT_VALUES = frozenset({LazyResult, LazyMap, CoroutineType})
+"""Types of what is no result of a task: something that nobody would run."""
+NOT_YET_VALUES = NOT_VALUES | {TailCall}
+"""The same, and what says how the task goes on."""
 
 
 async def run_steps(
@@ -110,7 +116,7 @@ async def run_steps(
                 await asyncio.sleep(0) if not pause else await wait_until(run.loop.time() + pause)
                 continue
             if type(result) is not TailCall:
-                if not_a_value(result):
+                if type(result) in NOT_VALUES:
                     check_value(task, result)
                 return result
             steps += 1
@@ -168,11 +174,6 @@ async def _in_time(
         if attempt is not None and watched.leave(attempt.ticket):
             attempt.ticket = None
         raise too_long(task.name, timeout) from None
-
-
-def not_a_value(result: object) -> bool:
-    """Whether a task returned what is no result: something that nobody would run."""
-    return isinstance(result, (LazyResult, CoroutineType))
 
 
 def check_value(task: Task[Any], result: object) -> None:

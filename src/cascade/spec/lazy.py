@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, cast
 
 from cascade.spec.amounts import check_amount
 from cascade.spec.checks import check_name, check_priority, check_timeout, check_whole, shown
@@ -23,12 +23,11 @@ _next_serial = itertools.count(1).__next__
 order of serial numbers is a topological order of any graph."""
 
 
-class LazyResult(Generic[T_co]):
-    """What calling a task gives: a declaration of the call, as an immutable value.
+class _Draft:
+    """A lazy result in the making: the same slots, and open to assignment.
 
-    Put it into the arguments of other calls, also inside lists, tuples and dicts; hand it to
-    `cs.run` or `Engine.run` to have it computed. The chain methods return a new value each, which
-    stands for the same call with more said about it.
+    Filling one in and then turning it into a `LazyResult` takes less than half of the time of
+    going around a class that refuses assignment, and every call of a task does it.
     """
 
     __slots__ = (
@@ -42,7 +41,7 @@ class LazyResult(Generic[T_co]):
         "task",
     )
 
-    task: Task[T_co]
+    task: Task[Any]
     """The task that is called."""
     bound: Bound
     """Its arguments in order, defaults filled in; containers with lazy results as templates."""
@@ -57,23 +56,19 @@ class LazyResult(Generic[T_co]):
     call: int
     """The serial number of the call; all variants of one call share it."""
 
-    def __init__(
-        self,
-        task: Task[T_co],
-        bound: Bound,
-        dependencies: tuple[LazyResult[Any], ...],
-        injections: tuple[str, ...],
-        policies: Policies = NO_POLICIES,
-        call: int | None = None,
-    ) -> None:
-        serial = _next_serial()
-        _set_task(self, task)
-        _set_bound(self, bound)
-        _set_dependencies(self, dependencies)
-        _set_injections(self, injections)
-        _set_policies(self, policies)
-        _set_serial(self, serial)
-        _set_call(self, serial if call is None else call)
+
+class LazyResult(_Draft, Generic[T_co]):
+    """What calling a task gives: a declaration of the call, as an immutable value.
+
+    Put it into the arguments of other calls, also inside lists, tuples and dicts; hand it to
+    `cs.run` or `Engine.run` to have it computed. The chain methods return a new value each, which
+    stands for the same call with more said about it.
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        raise TypeError("a lazy result is made by calling a task")
 
     @property
     def name(self) -> str:
@@ -209,9 +204,16 @@ class LazyResult(Generic[T_co]):
         candidates = [*conditions, *(amount for _, amount in constraints)]
         needed = {id(value): value for value in candidates if isinstance(value, LazyResult)}
         policies = replace(said, **changes, needed=tuple(needed.values()))
-        return type(self)(
-            self.task, self.bound, self.dependencies, self.injections, policies, self.call
+        variant: Any = make_lazy(
+            self.task,
+            self.bound,
+            self.dependencies,
+            self.injections,
+            policies,
+            self.call,
+            type(self),
         )
+        return cast("Self", variant)
 
     def __repr__(self) -> str:
         return f"<LazyResult {self.name} #{self.call}>"
@@ -284,12 +286,24 @@ class LazyMap(LazyResult[list[T_co]], Generic[T_co]):
         return self._with(mapped=replace(self.policies.mapped, collects_errors=True))
 
 
-# The class refuses assignment; its own constructor goes through the slots.
-_slots: Any = LazyResult
-_set_task = _slots.task.__set__
-_set_bound = _slots.bound.__set__
-_set_dependencies = _slots.dependencies.__set__
-_set_injections = _slots.injections.__set__
-_set_policies = _slots.policies.__set__
-_set_serial = _slots.serial.__set__
-_set_call = _slots.call.__set__
+def make_lazy(
+    task: Task[T_co],
+    bound: Bound,
+    dependencies: tuple[LazyResult[Any], ...] = (),
+    injections: tuple[str, ...] = (),
+    policies: Policies = NO_POLICIES,
+    call: int | None = None,
+    kind: type[LazyResult[Any]] = LazyResult,
+) -> LazyResult[T_co]:
+    """Make a lazy result: of a new call, or a variant of the one with that serial number."""
+    draft: Any = _Draft()
+    draft.task = task
+    draft.bound = bound
+    draft.dependencies = dependencies
+    draft.injections = injections
+    draft.policies = policies
+    draft.serial = serial = _next_serial()
+    draft.call = serial if call is None else call
+    draft.__class__ = kind
+    made: LazyResult[T_co] = draft
+    return made

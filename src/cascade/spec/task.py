@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 from cascade.spec.binding import Binder, Bound
 from cascade.spec.checks import check_name, check_timeout, shown
 from cascade.spec.constant import Constant
-from cascade.spec.lazy import LazyMap, LazyResult
-from cascade.spec.policies import NO_POLICIES, Mapped, Policies
+from cascade.spec.lazy import LazyMap, LazyResult, make_lazy
+from cascade.spec.policies import Mapped, Policies
 from cascade.spec.resource import Inject
 from cascade.spec.tail_call import TailCall
 from cascade.spec.template import ATOMS, find_leaf, freeze, is_container
@@ -60,13 +60,18 @@ class Task(Generic[T_co]):
             TypeError: the arguments don't fit the function's signature.
         """
         bound = self.binder.bind(*args, **kwargs)
-        for value in bound[0]:
-            if type(value) not in ATOMS:
-                break
-        else:
-            if bound[1] is None:
-                return LazyResult(self, bound, (), ())
-        return LazyResult(self, *_frozen(bound), NO_POLICIES)
+        if bound[1] is None:
+            # What most calls look like is told apart here; `_frozen` knows the rest.
+            needed: dict[int, LazyResult[Any]] = {}
+            for value in bound[0]:
+                kind = type(value)
+                if kind is LazyResult:
+                    needed[id(value)] = value
+                elif kind not in ATOMS:
+                    break
+            else:
+                return make_lazy(self, bound, tuple(needed.values()))
+        return make_lazy(self, *_frozen(bound))
 
     def map(self, /, **iterables: Any) -> LazyMap[T_co]:
         """Declare a call for each element of iterables; the value is the list of their values.
@@ -105,14 +110,15 @@ class Task(Generic[T_co]):
         check_lengths(self.name, lengths)
         bound, dependencies, injections = _frozen(((), arguments))
         defaults = [value.name for value in _values_of(signature) if isinstance(value, Inject)]
-        itself: Task[Any] = self
-        return LazyMap(
-            itself,
+        made: Any = make_lazy(
+            self,
             bound,
             dependencies,
             tuple(dict.fromkeys([*injections, *defaults])),
             Policies(mapped=Mapped(tuple(taken_apart))),
+            kind=LazyMap,
         )
+        return cast("LazyMap[T_co]", made)
 
     def __repr__(self) -> str:
         return f"<Task {self.name} ({self.mode})>"
