@@ -1,15 +1,14 @@
-"""GraphRun: a node starts when its last input is there. One coroutine owns the run.
+"""GraphRun: one run of a plan, owned by one coroutine.
 
-No stages and no barriers; nothing scans all nodes per event. One failure cancels the siblings,
-waits for them, and is raised as it is, with a note that names the task.
+A plan of inline tasks runs in its order, without counters; any other one by need, see
+`ready_queue`. One failure cancels the siblings, waits for them, and is raised as it is, with a note
+that names the task.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections import deque
-from functools import partial
 from operator import itemgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
@@ -18,47 +17,27 @@ from cascade.errors import SkippedError
 from cascade.graph.model import FromNode, Recipe, make
 from cascade.runtime.node_runner import prepare_node, run_node
 from cascade.runtime.notes import annotate
-from cascade.runtime.run import ENDED, STARTED, Run, in_a_task
-from cascade.runtime.trampoline import (
-    NOT_YET_VALUES,
-    check_value,
-    inject,
-    next_step,
-    run_steps,
-)
+from cascade.runtime.ready_queue import BATCH_REAL, BATCH_VIRTUAL, ReadyQueue
+from cascade.runtime.run import ENDED, STARTED, in_a_task
+from cascade.runtime.trampoline import NOT_YET_VALUES, run_steps
 from cascade.runtime.turns import SLICE
 from cascade.spec.lazy import LazyResult
 from cascade.spec.policies import NO_POLICIES
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from cascade.graph.model import Plan
     from cascade.ports import StateBackend
     from cascade.runtime.engine import Engine
     from cascade.runtime.ticket import Request
     from cascade.spec.binding import Bound
 
-_BATCH_REAL = 16
-"""Nodes between two looks at the clock, in real time."""
-_BATCH_VIRTUAL = 1024
-"""Nodes between two yields, on virtual time."""
 
+class GraphRun(ReadyQueue):
+    """Runs a plan: in order where that will do, by need otherwise, or as a machine."""
 
-class GraphRun(Run):
-    """Runs a plan: values, counters, what is ready and what is under way."""
-
-    __slots__ = (
-        "_consumers",
-        "_failure",
-        "_machine",
-        "_missing",
-        "_ready",
-        "_running",
-        "_skips",
-        "_state",
-        "_unsaved",
-        "_values",
-        "_wake",
-    )
+    __slots__ = ("_skips",)
 
     def __init__(
         self,
@@ -67,11 +46,7 @@ class GraphRun(Run):
         loop: asyncio.AbstractEventLoop,
         state: StateBackend | None = None,
     ) -> None:
-        super().__init__(engine, plan, loop)
-        self._values: list[Any] = [None] * len(plan.graph)
-        self._state = state
-        self._failure: BaseException | None = None
-        self._machine: int | None = None
+        super().__init__(engine, plan, loop, state)
         self._skips: dict[int, tuple[int, str]] = {}
 
     async def execute(self, use_vm: bool = False) -> Any:
@@ -163,7 +138,7 @@ class GraphRun(Run):
         clean = contextvars.copy_context().copy
         until = monotonic() + SLICE
         virtual = getattr(self.loop, "virtual", False)
-        left = batch = _BATCH_VIRTUAL if virtual else _BATCH_REAL
+        left = batch = BATCH_VIRTUAL if virtual else BATCH_REAL
         node = done = 0
         try:
             for node, gone in zip(self.plan.order, self.plan.drops, strict=True):
@@ -230,252 +205,8 @@ class GraphRun(Run):
             annotate(error, f"in {self.plan.graph.describe(node)}")
             self.node_ended(node, error)
 
-    async def _continue(self, node: int, bound: Bound, value: Any) -> Any:
-        """Go on with a node whose first call was made here and returned a TailCall."""
-        task = self.plan.graph.nodes[node].task
-        check_value(task, value)
-        # In a list, which is emptied: an endless machine must not keep what came before.
-        kept = [next_step(task, bound, value)]
-        fresh = value.to is not None
-        del task, bound, value
-        if fresh:
-            kept = [(kept[0][0], await inject(self, kept[0][1]))]
-        self.node_stepped(node, 1)
-        return await run_steps(self, node, *kept.pop(), None, 1)
-
-    # By need: each node as soon as its last input is there
-
-    async def _run_ready_queue(self, done: int = 0) -> None:
-        """Run nodes as they get ready, but for the first so many of the plan's order."""
-        graph = self.plan.graph
-        self._missing = list(graph.in_degrees)
-        self._consumers = list(graph.consumers)
-        ended = self.plan.order[:done]
-        for node in ended:
-            for other in graph.successors[node]:
-                self._missing[other] -= 1
-            for other in graph.needs[node]:
-                self._consumers[other] -= 1
-        self._running: dict[asyncio.Future[Any], int] = {}
-        self._unsaved: deque[tuple[int, Any, bool]] = deque()
-        self._wake: asyncio.Future[None] | None = None
-        sources = [node for node in self.plan.order[done:] if not self._missing[node]]
-        if not graph.plain:
-            rank = self.plan.rank
-            sources.sort(key=lambda node: -rank[node])
-        self._ready = deque(sources)
-        interrupted = None
-        try:
-            await self._keep_going()
-        except GeneratorExit:  # the loop was closed: nothing can be waited for any more
-            for node in self._running.values():
-                self.node_ended(node, asyncio.CancelledError())
-            raise
-        except BaseException as error:
-            interrupted = error
-        if interrupted is not None or self._failure is not None:
-            cancelled = interrupted if isinstance(interrupted, asyncio.CancelledError) else None
-            if self._failure is None:
-                self._failure = interrupted  # from here on nothing new is started
-            elif interrupted is not self._failure and cancelled is None and interrupted is not None:
-                annotate(self._failure, f"then the run raised {interrupted!r}")
-            cancelled = await self._stop_running() or cancelled
-            failure, self._failure = self._failure, None
-            assert failure is not None
-            try:
-                # A cancellation from outside wins: whoever sent it waits for it.
-                if cancelled is not None and cancelled is not failure:
-                    annotate(cancelled, f"when it came, the run had failed already: {failure!r}")
-                    for note in getattr(failure, "__notes__", ()):
-                        annotate(cancelled, note)
-                raise cancelled or failure
-            finally:
-                interrupted = cancelled = failure = None
-
-    async def _keep_going(self) -> None:
-        ready, virtual = self._ready, getattr(self.loop, "virtual", False)
-        batch = _BATCH_VIRTUAL if virtual else _BATCH_REAL
-        until = monotonic() + SLICE
-        count = 0
-        while self._failure is None:
-            while ready and self._failure is None:
-                self._start(ready.popleft())
-                count += 1
-                if self._unsaved:
-                    await self._save()
-                if not count % batch and (virtual or monotonic() > until):
-                    await asyncio.sleep(0)
-                    until = monotonic() + SLICE
-            if self._unsaved and self._failure is None:
-                await self._save()
-            elif self._failure is None:
-                if not self._running and not ready:
-                    return
-                if not ready:
-                    await self._woken()
-                    until = monotonic() + SLICE
-
-    async def _woken(self) -> None:
-        self._wake = self.loop.create_future()
-        try:
-            await self._wake
-        finally:
-            self._wake = None
-
-    async def _save(self) -> None:
-        """Hand finished values to the state backend, then release what waited for them."""
-        state = self._state
-        assert state is not None
-        discard = getattr(state, "discard", None)
-        while self._unsaved:
-            node, value, unneeded = self._unsaved.popleft()
-            if not unneeded:
-                try:
-                    await state.put(self.run_id, self.node_id(node), value)
-                except Exception as error:
-                    graph = self.plan.graph
-                    annotate(error, f"while keeping the value of {graph.describe(node)}")
-                    raise
-                self._release(node)
-            elif discard is not None:
-                await discard(self.run_id, self.node_id(node))
-
-    def _start(self, node: int) -> None:
-        graph = self.plan.graph
-        lazy = graph.nodes[node]
-        try:
-            if not graph.plain and not self._admitted(node, lazy):
-                return
-            if node == self._machine:
-                return
-            mode = lazy.task.mode
-            if lazy.injections or lazy.task.timeout is not None or self._needs_runner(node):
-                self._spawn(node, run_node(self, node))
-            elif mode == "async":
-                self._spawn(node, run_steps(self, node, lazy.task, self.arguments(node)))
-            else:
-                args, kwargs = bound = self.arguments(node)
-                self.node_started(node)
-                call = partial(lazy.task.fn, *args, **(kwargs or {}))
-                if mode == "inline":
-                    self._ended(node, contextvars.copy_context().run(call), bound)
-                else:
-                    job = asyncio.ensure_future(self.engine.executor.execute(call, mode))
-                    self._running[job] = node
-                    job.add_done_callback(partial(self._job_done, bound))
-        except StopIteration as stop:
-            error = _wrapped(stop)
-            error.__cause__ = stop
-            self._failed(node, error)
-        except BaseException as error:
-            self._failed(node, error)
-            if not isinstance(error, Exception):
-                raise
-
-    def _needs_runner(self, node: int) -> bool:
-        """Whether more belongs to a node than one call: what was said about it, or a live rule."""
-        said = self.policies_of(node)
-        if said is not NO_POLICIES and (
-            said.constraints
-            or said.retry is not None
-            or said.timeout is not None
-            or said.mapped is not None
-        ):
-            return True
-        manager = self.engine.manager_in_use
-        if manager is None or manager.rules is None:
-            return False
-        return bool(manager.rules.matching(self.asker(node)))
-
-    def _spawn(self, node: int, coroutine: Any) -> None:
-        name = self.plan.graph.nodes[node].name
-        task = self.loop.create_task(coroutine, name=name)
-        self._running[task] = node
-        task.add_done_callback(self._task_done)
-
-    def _task_done(self, task: asyncio.Future[Any]) -> None:
-        node = self._running.pop(task)
-        try:
-            error = task.exception()
-        except asyncio.CancelledError as cancelled:  # the very one, with the notes on it
-            error = cancelled
-        if error is not None:
-            self._failed(node, error)
-            error = None
-        else:
-            self._succeeded(node, task.result())
-        self._wake_up()
-
-    def _wake_up(self) -> None:
-        wake = self._wake
-        if wake is not None and not wake.done():
-            wake.set_result(None)
-
-    def _job_done(self, bound: Bound, job: asyncio.Future[Any]) -> None:
-        if not job.cancelled() and job.exception() is None:
-            value = job.result()
-            if type(value) in NOT_YET_VALUES:
-                node = self._running.pop(job)
-                if self._failure is None:
-                    self._spawn(node, self._continue(node, bound, value))
-                else:  # the run is ending: no further step
-                    self._failed(node, asyncio.CancelledError())
-                    self._wake_up()
-                return
-        self._task_done(job)
-
-    def _ended(self, node: int, value: Any, bound: Bound) -> None:
-        if type(value) in NOT_YET_VALUES:
-            self._spawn(node, self._continue(node, bound, value))
-        else:
-            self._succeeded(node, value)
-
-    def _succeeded(self, node: int, value: Any) -> None:
-        self.node_ended(node, None)
-        wanted = self.plan.graph.consumers[node]
-        if wanted:
-            self._values[node] = value
-        if self._state is None:
-            self._release(node)
-        else:
-            self._unsaved.append((node, value, False))
-            if not wanted:
-                self._unsaved.append((node, None, True))
-
-    def _release(self, node: int) -> None:
-        missing, ready = self._missing, self._ready
-        for other in self.plan.graph.successors[node]:
-            left = missing[other] - 1
-            missing[other] = left
-            if not left:
-                ready.append(other)
-
-    def _failed(self, node: int, error: BaseException) -> None:
-        self.node_ended(node, error)
-        if self._failure is None:
-            annotate(error, f"in {self.plan.graph.describe(node)}")
-            self._failure = error
-        elif isinstance(error, asyncio.CancelledError):
-            for note in getattr(error, "__notes__", ()):
-                annotate(self._failure, note)
-        else:
-            name = self.plan.graph.nodes[node].name
-            annotate(self._failure, f"while it was being cancelled, {name!r} raised {error!r}")
-
-    async def _stop_running(self) -> asyncio.CancelledError | None:
-        """Cancel what is under way and wait for it; return a cancellation that came meanwhile."""
-        interrupted = None
-        while self._running:
-            for attempt in self.attempts.values():
-                attempt.ended = True
-            for future in list(self._running):
-                future.cancel()
-            try:
-                while self._running:
-                    await self._woken()
-            except asyncio.CancelledError as error:
-                interrupted = error
-        return interrupted
+    def _run_node(self, node: int) -> Coroutine[Any, Any, Any]:
+        return run_node(self, node)
 
     # Skipping
 
