@@ -16,6 +16,7 @@ ATTEMPTS = "cascade/runtime/attempts.py"
 MACHINE = "cascade/runtime/trampoline.py"
 REASONS = "cascade/runtime/explanations.py"
 RUN = "cascade/runtime/run.py"
+READY = "cascade/runtime/ready_queue.py"
 NODES = "cascade/runtime/node_runner.py"
 
 KINDS = "tests/runtime/test_resource_manager_kinds.py"
@@ -29,6 +30,7 @@ GIVING = "tests/runtime/test_released.py"
 CIRCLES = "tests/runtime/test_deadlock.py"
 TRYING = "tests/runtime/test_retry.py"
 TIMING = "tests/runtime/test_deadlines.py"
+DRIVING = "tests/runtime/test_ready_queue.py"
 MAPPING = "tests/runtime/test_map_run.py::TestSlots"
 
 
@@ -307,5 +309,40 @@ MUTANTS = (
         "            self._attempt.ended = True\n",
         "            self._attempt.ended = False\n",
         TIMING,
+    ),
+    Mutant(
+        "context variables leak between nodes that share a task",
+        READY,
+        "driver.cancelling() or self._is_touched():",
+        "driver.cancelling():",
+        DRIVING,
+    ),
+    Mutant(
+        "a node that cancels itself counts as a success",
+        READY,
+        "        if task._must_cancel:\n",
+        "        if task is None:\n",
+        DRIVING,
+    ),
+    Mutant(
+        "a kept current_task() cancels another node later",
+        READY,
+        "                if suspended or after != before or driver",
+        "                if suspended or after[2] != before[2] or driver",
+        DRIVING,
+    ),
+    Mutant(
+        "a callback on the current task is called when another node ends",
+        READY,
+        "                if suspended or after != before or driver",
+        "                if suspended or after[:2] != before[:2] or driver",
+        DRIVING,
+    ),
+    Mutant(
+        "a node that suspends holds up all that are ready",
+        READY,
+        "                    self.loop.call_soon(self._relieve)\n",
+        "",
+        DRIVING,
     ),
 )

@@ -164,8 +164,10 @@ def arguments(graph: Graph, node: int, values: Sequence[Any]) -> tuple[Any, dict
     recipe = graph.recipes[node]
     if recipe is None:
         return args, kwargs or {}
+    if isinstance(recipe, int):
+        return (values[recipe],), {}
     if not isinstance(recipe, Recipe):
-        return tuple(values[other] for other in recipe), {}
+        return recipe(values), {}
     filled, named = list(args), dict(kwargs or {})
     for place, source in recipe.positional:
         filled[place] = make(source, values, {})
