@@ -200,6 +200,21 @@ class Engine:
             )
         self.definitions = {**self.definitions, resource_definition.name: resource_definition}
 
+    def plan(self, target: Any) -> Plan:
+        """Return the plan of a target, to be run any number of times, by any engine.
+
+        It takes what building the graph costs out of each run.
+
+        Raises:
+            TypeError: `target` holds something, but no lazy result.
+            GraphError: two variants of one call are in the graph, or the solver's order is wrong.
+        """
+        graph = build(target)
+        plan = self.solver.resolve(graph)
+        if self.solver is not _SOLVER:
+            _check_plan(self.solver, plan, graph)
+        return plan
+
     @overload
     async def run(
         self, target: LazyResult[T], params: Mapping[str, Any] | None = None, use_vm: bool = False
@@ -218,7 +233,7 @@ class Engine:
 
         Args:
             target: a lazy result, or a list, tuple or dict that holds some (the result then has
-                the same shape).
+                the same shape); or what `plan` has made of it.
             params: values for the parameters that the workflow declares.
             use_vm: run the target as a machine, step by step in this coroutine: the way for
                 agents that never end. Its inputs are computed once, before. What it does to
@@ -234,12 +249,9 @@ class Engine:
         """
         if params is not None:
             _check_params(params)
-        graph = build(target)
-        plan = self.solver.resolve(graph)
-        if self.solver is not _SOLVER:
-            _check_plan(self.solver, plan, graph)
-        if not graph.plain:
-            self._check_injections(graph)
+        plan = target if isinstance(target, Plan) else self.plan(target)
+        if not plan.graph.plain:
+            self._check_injections(plan.graph)
         loop = asyncio.get_running_loop()
         factory, state = self.state_backend_factory, None
         if factory is not None:
