@@ -11,13 +11,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from contextvars import Context
+
     from cascade.graph.model import Graph, Plan
 
 __all__ = [
     "CacheBackend",
     "Connector",
+    "DirectExecutor",
+    "Errand",
     "Executor",
     "Hit",
+    "Receiver",
     "Solver",
     "StateBackend",
     "Subscription",
@@ -50,6 +56,49 @@ class Executor(Protocol):
 
     async def aclose(self) -> None:
         """Wait for what is running and free threads and processes."""
+        ...
+
+
+class Errand(Protocol):
+    """A call that a `DirectExecutor` has accepted."""
+
+    node: int
+    """Free for the receiver: what the call is about."""
+    bound: Any
+    """Free for the receiver: its arguments."""
+
+    def withdraw(self) -> bool:
+        """Let the call not be made; whether it hasn't begun yet. Then nobody is told of it."""
+        ...
+
+
+class Receiver(Protocol):
+    """Whoever is told, on the loop, what calls came to."""
+
+    def errand_done(self, errand: Any, value: Any, error: BaseException | None) -> None:
+        """A call has returned, or raised."""
+        ...
+
+    def errands_done(self) -> None:
+        """All that has arrived so far has been told."""
+        ...
+
+
+@runtime_checkable
+class DirectExecutor(Protocol):
+    """What an executor may offer beside `Executor`: thread calls without a future for each."""
+
+    def start(
+        self,
+        call: Callable[[], Any],
+        context: Context,
+        loop: AbstractEventLoop,
+        receiver: Receiver,
+    ) -> Errand | None:
+        """Run `call` in a thread, in `context`, and tell `receiver` on `loop` what it came to.
+
+        None if that can't be done on this loop: then `Executor.execute` is used.
+        """
         ...
 
 

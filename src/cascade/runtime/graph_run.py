@@ -17,7 +17,7 @@ from cascade.errors import SkippedError
 from cascade.graph.model import FromNode, Recipe, make
 from cascade.runtime.node_runner import prepare_node, run_node
 from cascade.runtime.notes import annotate
-from cascade.runtime.ready_queue import BATCH_REAL, BATCH_VIRTUAL, ReadyQueue
+from cascade.runtime.ready_queue import BATCH_REAL, BATCH_VIRTUAL, ReadyQueue, wrapped
 from cascade.runtime.run import ENDED, STARTED, in_a_task
 from cascade.runtime.trampoline import NOT_YET_VALUES, run_steps
 from cascade.runtime.turns import SLICE
@@ -192,7 +192,7 @@ class GraphRun(ReadyQueue):
                             return done
             return len(nodes)
         except StopIteration as stop:
-            error = _wrapped(stop)
+            error = wrapped(stop)
             self._told_in_order(node, error)
             raise error from stop
         except BaseException as raised:
@@ -267,11 +267,6 @@ class GraphRun(ReadyQueue):
         if self._state is not None:
             await self._save()
         return prepared
-
-
-def _wrapped(stop: StopIteration) -> RuntimeError:
-    """Return what stands for a StopIteration, which can't leave a coroutine."""
-    return RuntimeError(f"the function raised {stop!r}")
 
 
 def _nodes_of(source: Any) -> list[int]:

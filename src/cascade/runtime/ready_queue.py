@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from cascade.graph.model import Plan
-    from cascade.ports import StateBackend
+    from cascade.ports import Errand, StateBackend
     from cascade.runtime.engine import Engine
     from cascade.spec.binding import Bound
     from cascade.spec.lazy import LazyResult
@@ -62,6 +62,7 @@ class ReadyQueue(Run):
         "_consumers",
         "_drivers",
         "_driving",
+        "_errands",
         "_failure",
         "_inside",
         "_machine",
@@ -117,6 +118,8 @@ class ReadyQueue(Run):
         self._clean = contextvars.copy_context()
         # Jobs and tasks with a callback, by their node's number.
         self._running: dict[asyncio.Future[Any], int] = {}
+        # Calls in threads.
+        self._errands: dict[int, Errand] = {}
         # Coroutines with a task of their own.
         self._alone: dict[int, asyncio.Task[None]] = {}
         self._drivers: dict[asyncio.Task[None], None] = {}
@@ -187,7 +190,7 @@ class ReadyQueue(Run):
                     until = monotonic() + SLICE
 
     def _is_busy(self) -> bool:
-        return bool(self._running or self._alone or self._drivers)
+        return bool(self._running or self._errands or self._alone or self._drivers)
 
     async def _woken(self) -> None:
         self._wake = self.loop.create_future()
@@ -228,6 +231,10 @@ class ReadyQueue(Run):
                 attempt.ended = True
             for future in list(self._running):
                 future.cancel()
+            for node, errand in list(self._errands.items()):
+                if errand.withdraw():
+                    del self._errands[node]
+                    self._failed(node, asyncio.CancelledError())
             for node, task in list(self._alone.items()):
                 task.add_done_callback(partial(self._alone_cancelled, node))
                 task.cancel()
@@ -264,14 +271,9 @@ class ReadyQueue(Run):
                 if mode == "inline":
                     self._ended(node, context.run(call), bound)
                 else:
-                    execute = self.engine.executor.execute
-                    job = asyncio.ensure_future(context.run(execute, call, mode))
-                    self._running[job] = node
-                    job.add_done_callback(partial(self._job_done, bound))
+                    self._start_in_thread(node, call, mode, context, bound)
         except StopIteration as stop:
-            error = RuntimeError(f"the function raised {stop!r}")
-            error.__cause__ = stop
-            self._failed(node, error)
+            self._failed(node, wrapped(stop))
         except BaseException as error:
             self._failed(node, error)
             if not isinstance(error, Exception):
@@ -311,6 +313,40 @@ class ReadyQueue(Run):
             error = None
         else:
             self._succeeded(node, task.result())
+        self._go_on()
+
+    def _start_in_thread(
+        self,
+        node: int,
+        call: Callable[[], Any],
+        mode: str,
+        context: contextvars.Context,
+        bound: Bound,
+    ) -> None:
+        executor = self.engine.executor
+        start = getattr(executor, "start", None)
+        errand = None if start is None else start(call, context, self.loop, self)
+        if errand is not None:
+            errand.node, errand.bound = node, bound
+            self._errands[node] = errand
+            return
+        job = asyncio.ensure_future(context.run(executor.execute, call, mode))
+        self._running[job] = node
+        job.add_done_callback(partial(self._job_done, bound))
+
+    def errand_done(self, errand: Errand, value: Any, error: BaseException | None) -> None:
+        """A function has returned, or raised, in a thread."""
+        node = errand.node
+        del self._errands[node]
+        if error is None:
+            self._ended(node, value, errand.bound)
+        elif isinstance(error, StopIteration):
+            self._failed(node, wrapped(error))
+        else:
+            self._failed(node, error)
+
+    def errands_done(self) -> None:
+        """All outcomes that have arrived are taken."""
         self._go_on()
 
     def _job_done(self, bound: Bound, job: asyncio.Future[Any]) -> None:
@@ -527,3 +563,10 @@ class ReadyQueue(Run):
         else:
             name = self.plan.graph.nodes[node].name
             annotate(self._failure, f"while it was being cancelled, {name!r} raised {error!r}")
+
+
+def wrapped(stop: StopIteration) -> RuntimeError:
+    """Return what stands for a StopIteration, which can't leave a coroutine."""
+    error = RuntimeError(f"the function raised {stop!r}")
+    error.__cause__ = stop
+    return error

@@ -6,15 +6,15 @@ import asyncio
 import contextvars
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
-from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 from cascade.adapters.executors.local import LocalExecutor
-from cascade.adapters.executors.thread_pool import Job, ThreadPool
+from cascade.adapters.executors.thread_pool import Errand, ThreadPool
 from cascade.ports import Executor
 from cascade.testing import run_virtual
 
@@ -318,25 +318,23 @@ def test_a_call_that_comes_while_a_worker_becomes_idle_costs_no_later_call_its_t
     gate = threading.Event()
     meeting = threading.Barrier(3, timeout=2.0)
 
-    class SlowQueue:
+    class SlowQueue(deque[Errand]):
         """Lets a worker finish its call between the submission and the arrival of another."""
 
-        def __init__(self, queue: SimpleQueue[Job | None]) -> None:
-            self.queue = queue
-            self.get, self.empty = queue.get, queue.empty
+        armed = False
 
-        def put(self, job: Job | None) -> None:
-            if not gate.is_set():
+        def append(self, errand: Errand) -> None:
+            if self.armed and not gate.is_set():
                 gate.set()
                 time.sleep(0.05)
-            self.queue.put(job)
+            super().append(errand)
 
     async def main() -> None:
         pool = ThreadPool(3)
+        pool._queue = slow = SlowQueue()
         loop = asyncio.get_running_loop()
         first = pool.submit(lambda: gate.wait(LIMIT), loop)
-        slow: Any = SlowQueue(pool._queue)
-        pool._queue = slow
+        slow.armed = True
         calls = [pool.submit(meeting.wait, loop) for _ in range(3)]
         try:
             await asyncio.gather(first, *calls)

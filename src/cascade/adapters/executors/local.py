@@ -8,7 +8,8 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from cascade.adapters.executors.thread_pool import Job, ThreadPool
+from cascade.adapters.executors.thread_pool import Errand, Job, ThreadPool
+from cascade.ports import Receiver
 from cascade.spec.checks import check_duration, check_whole, shown
 
 MODES = ("thread",)
@@ -58,6 +59,26 @@ class LocalExecutor:
             self._pool = ThreadPool(self._threads)
         job = self._pool.submit(call, loop)
         return job if timeout is None else _within(job, timeout, self._pool)
+
+    def start(
+        self,
+        call: Callable[[], Any],
+        context: contextvars.Context,
+        loop: asyncio.AbstractEventLoop,
+        receiver: Receiver,
+    ) -> Errand | None:
+        """Run `call` in a thread and tell `receiver` on the loop; see `ports.DirectExecutor`.
+
+        Returns:
+            The call as an errand, which can be withdrawn; None on virtual time.
+        """
+        if getattr(loop, "virtual", False):
+            return None
+        if self._pool is None:
+            self._pool = ThreadPool(self._threads)
+        errand = self._pool.errand(call, context, loop, receiver)
+        self._pool.queue(errand)
+        return errand
 
     async def aclose(self) -> None:
         """Wait for the running calls and end all threads. A later call makes new ones.

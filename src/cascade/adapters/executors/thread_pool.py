@@ -1,4 +1,14 @@
-"""ThreadPool: a shared queue, parked workers, and one wake-up of the loop for many results."""
+"""ThreadPool: one shared queue, parked workers, and one wake-up of the loop for many results.
+
+What crosses between threads is a deque, a list of locks, and a box with the call in it. Each single
+operation on these is atomic, so that neither submitting nor taking an errand needs a lock:
+
+- whoever takes the call out of its box first, the worker or the one who withdraws it, has it;
+- a worker that finds nothing to do parks, looks once more, and only then sleeps; whoever submits
+  puts the errand down first and looks for parked workers afterwards, so that one of them sees it;
+- only the first of waiting errands wakes a worker, and a worker that leaves more behind wakes the
+  next one, so that short calls don't wake everybody, and long ones get as many as there are.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +18,49 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Any
 from weakref import WeakKeyDictionary
 
-QUEUED, RUNNING, DONE = range(3)
+from cascade.ports import Receiver
+
+
+class Errand:
+    """A call that is to be made in a thread."""
+
+    __slots__ = ("_box", "bound", "context", "lock", "node", "outcomes", "receiver", "worker")
+
+    lock: threading.Lock | None
+    """For those that may be abandoned: held while it is decided whether the call is over."""
+    worker: _Worker | None
+    """Who makes the call, of one that may be abandoned."""
+
+    def __init__(
+        self,
+        call: Callable[[], Any],
+        context: contextvars.Context,
+        outcomes: Outcomes,
+        receiver: Receiver,
+    ) -> None:
+        self._box = [call]
+        self.context = context
+        self.outcomes = outcomes
+        self.receiver = receiver
+        self.node = -1
+        """For the receiver: what it is about."""
+        self.bound: Any = None
+        """For the receiver: the arguments."""
+        self.lock = None
+
+    def take(self) -> Callable[[], Any] | None:
+        """Return the call to whoever asks first, and None to everybody else."""
+        try:
+            return self._box.pop()
+        except IndexError:
+            return None
+
+    def withdraw(self) -> bool:
+        """Let the call not be made; whether it hasn't begun yet."""
+        return self.take() is not None
 
 
 class Outcomes:
@@ -24,13 +72,13 @@ class Outcomes:
     __slots__ = ("_arrived", "_loop", "_waking")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._arrived: deque[tuple[Job, Any, BaseException | None]] = deque()
+        self._arrived: deque[tuple[Errand, Any, BaseException | None]] = deque()
         self._loop = weakref.ref(loop)
         self._waking = False
 
-    def send(self, job: Job, value: Any, error: BaseException | None) -> None:
+    def send(self, errand: Errand, value: Any, error: BaseException | None) -> None:
         """Called by a worker: hand the outcome of a call to the loop."""
-        self._arrived.append((job, value, error))
+        self._arrived.append((errand, value, error))
         if self._waking:
             return
         self._waking = True
@@ -45,21 +93,15 @@ class Outcomes:
     def _deliver(self) -> None:
         self._waking = False
         arrived = self._arrived
+        told: dict[Receiver, None] = {}
         while arrived:
-            job, value, error = arrived.popleft()
-            job.stage = DONE
-            if job.done():
-                continue
-            if error is None:
-                job.set_result(value)
-            elif isinstance(error, StopIteration):
-                # A future can't hold a StopIteration: it would end the awaiting coroutine.
-                wrapped = RuntimeError("the function raised StopIteration")
-                wrapped.__cause__ = error
-                job.set_exception(wrapped)
-            else:
-                job.set_exception(error)
-            del error
+            errand, value, error = arrived.popleft()
+            receiver = errand.receiver
+            receiver.errand_done(errand, value, error)
+            told[receiver] = None
+            del errand, value, error
+        for receiver in told:
+            receiver.errands_done()
 
 
 class Job(asyncio.Future[Any]):
@@ -69,139 +111,192 @@ class Job(asyncio.Future[Any]):
     then refuses, and ends when the call does.
     """
 
-    def __init__(
-        self,
-        call: Callable[[], Any],
-        context: contextvars.Context,
-        loop: asyncio.AbstractEventLoop,
-        outcomes: Outcomes,
-    ) -> None:
-        super().__init__(loop=loop)
-        self.call: Callable[[], Any] | None = call
-        self.context = context
-        self.outcomes = outcomes
-        self.stage = QUEUED
-        self.thread: threading.Thread | None = None
-        """Who makes the call, once it has begun."""
-        self.lock = threading.Lock()
-
-    def begin(self) -> bool:
-        """Called by a worker: whether the call is still wanted."""
-        with self.lock:
-            if self.stage != QUEUED:
-                return False
-            self.stage = RUNNING
-            self.thread = threading.current_thread()
-            return True
-
-    def take_call(self) -> Callable[[], Any] | None:
-        """Return the call and let go of it."""
-        call, self.call = self.call, None
-        return call
+    errand: Errand | None = None
+    """The call, until it is known what it came to."""
 
     def cancel(self, msg: Any = None) -> bool:
         """Withdraw the call if it hasn't begun; otherwise return False."""
-        with self.lock:
-            if self.stage == RUNNING:
-                return False
-            self.stage = DONE
-        self.call = None
+        if self.errand is None or not self.errand.withdraw():
+            return False
+        self.errand = None
         return super().cancel(msg)
+
+    def errand_done(self, errand: Errand, value: Any, error: BaseException | None) -> None:
+        """The call is over."""
+        self.errand = None
+        if error is None:
+            self.set_result(value)
+        elif isinstance(error, StopIteration):
+            # A future can't hold a StopIteration: it would end the awaiting coroutine.
+            wrapped = RuntimeError("the function raised StopIteration")
+            wrapped.__cause__ = error
+            self.set_exception(wrapped)
+        else:
+            self.set_exception(error)
+
+    def errands_done(self) -> None:
+        """Nothing more is to be done."""
+
+
+class _Worker(threading.Thread):
+    """A thread of a pool."""
+
+    def __init__(self, pool: ThreadPool, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._pool: ThreadPool | None = pool
+        self.abandoned = False
+        self.sleeping = threading.Lock()
+        """Held while it sleeps; released by whoever wakes it."""
+        self.sleeping.acquire()
+
+    def run(self) -> None:
+        pool, self._pool = self._pool, None
+        assert pool is not None
+        pool.work(self)
 
 
 class ThreadPool:
     """Runs calls in threads, in the order in which they came.
 
-    Threads are made when there are more calls than idle threads, up to `limit`; they wait parked,
+    Threads are made as calls wait that no idle thread can take, up to `limit`; they wait parked,
     without a time-out, until `close`.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._queue: SimpleQueue[Job | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._abandoned: set[threading.Thread | None] = set()
+        self._queue: deque[Errand] = deque()
+        self._parked: list[_Worker] = []
+        self._workers: list[_Worker] = []
         self._made = 0
-        self._idle = 0
+        self._closed = False
         self._lock = threading.Lock()
         self._outcomes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outcomes] = WeakKeyDictionary()
+        self._latest: tuple[Callable[[], Any], Any] = (_nothing, None)
 
     def submit(self, call: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> Job:
         """Queue a call; its context variables are those of the caller."""
-        context = contextvars.copy_context()
-        thread = None
-        with self._lock:
-            outcomes = self._outcomes.get(loop)
-            if outcomes is None:
-                outcomes = self._outcomes[loop] = Outcomes(loop)
-            job = Job(call, context, loop, outcomes)
-            # Under the lock: a worker that gets through between the decision and the arrival
-            # of the job would count as idle while it takes the job.
-            self._queue.put(job)
-            if self._idle:
-                self._idle -= 1  # promised to this job, whoever of the parked takes it
-            elif len(self._threads) < self._limit:
-                thread = self._new_thread()
-        if thread is not None:
-            thread.start()
+        job = Job(loop=loop)
+        job.errand = errand = self.errand(call, contextvars.copy_context(), loop, job)
+        errand.lock, errand.worker = threading.Lock(), None
+        self.queue(errand)
         return job
 
-    def _new_thread(self) -> threading.Thread:
-        self._made += 1
-        name = f"cascade-{self._made}"
-        thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._threads.append(thread)
-        return thread
+    def errand(
+        self,
+        call: Callable[[], Any],
+        context: contextvars.Context,
+        loop: asyncio.AbstractEventLoop,
+        receiver: Receiver,
+    ) -> Errand:
+        """Make an errand of a call, for `queue`."""
+        latest, outcomes = self._latest
+        if latest() is not loop:
+            known = self._outcomes.get(loop)
+            outcomes = self._outcomes[loop] = Outcomes(loop) if known is None else known
+            self._latest = weakref.ref(loop), outcomes
+        return Errand(call, context, outcomes, receiver)
+
+    def queue(self, errand: Errand) -> None:
+        """Let the call be made; called by the loop's thread."""
+        self._queue.append(errand)
+        if len(self._queue) == 1 or not self._workers:
+            self._wake_one()
+
+    def _wake_one(self) -> None:
+        """Wake a parked worker, or make one if none is parked and there may be more."""
+        try:
+            self._parked.pop().sleeping.release()
+        except IndexError:
+            if len(self._workers) < self._limit:
+                self._make_worker()
+
+    def _make_worker(self) -> None:
+        with self._lock:
+            if self._closed or len(self._workers) >= self._limit:
+                return
+            self._made += 1
+            worker = _Worker(self, f"cascade-{self._made}")
+            self._workers.append(worker)
+        worker.start()
 
     def abandon(self, job: Job) -> None:
         """Let the thread of a running call go: it ends with the call, another one takes its place.
 
         For calls whose outcome nobody waits for any more, so that they can't use up the pool.
         """
-        thread = None
-        with self._lock:
-            if job.thread is not None and job.thread in self._threads:
-                self._threads.remove(job.thread)
-                self._abandoned.add(job.thread)
-                if not self._queue.empty():
-                    thread = self._new_thread()
-        if thread is not None:
-            thread.start()
-
-    def _work(self) -> None:
-        job = None
-        while True:
-            with self._lock:
-                if job is not None:
-                    me, job.thread, job = job.thread, None, None
-                    if me in self._abandoned:
-                        self._abandoned.discard(me)
-                        return
-                if self._queue.empty():
-                    self._idle += 1
-            job = self._queue.get()
-            if job is None:
+        errand = job.errand
+        if errand is None or errand.lock is None:
+            return
+        with errand.lock:
+            worker = errand.worker
+            if worker is None:  # the call is over
                 return
-            if job.begin():
-                # Not by way of a name: the arguments are let go before the outcome is known.
-                job.outcomes.send(job, *_outcome(job.context, job.take_call()))
-            else:
-                job = None
+            worker.abandoned = True
+        with self._lock:
+            if worker in self._workers:
+                self._workers.remove(worker)
+        if self._queue:
+            self._wake_one()
+
+    def work(self, me: _Worker) -> None:
+        """Make calls until the pool is closed; a worker's life."""
+        queue, parked = self._queue, self._parked
+        while not me.abandoned:
+            try:
+                errand = queue.popleft()
+            except IndexError:
+                if self._closed:
+                    return
+                parked.append(me)
+                if queue or self._closed:
+                    try:
+                        parked.remove(me)
+                        continue
+                    except ValueError:
+                        pass  # somebody is waking it just now
+                me.sleeping.acquire()
+                continue
+            if queue:
+                self._wake_one()
+            call = errand.take()
+            if call is not None:
+                if errand.lock is None:
+                    errand.outcomes.send(errand, *_outcome(errand.context, call))
+                else:
+                    self._make_abandonable(errand, call, me)
+            del errand, call
+
+    def _make_abandonable(self, errand: Errand, call: Callable[[], Any], me: _Worker) -> None:
+        assert errand.lock is not None
+        errand.worker = me
+        box = [call]
+        del call
+        outcome = _outcome(errand.context, box.pop())
+        with errand.lock:
+            errand.worker = None
+        errand.outcomes.send(errand, *outcome)
 
     def close(self) -> list[threading.Thread]:
         """Let the workers end after what is queued; return them to be joined."""
         with self._lock:
-            threads, self._threads = self._threads, []
-            for _ in threads:
-                self._queue.put(None)
-            self._idle = 0
+            self._closed = True
+            threads: list[threading.Thread] = [*self._workers]
+        while self._parked:
+            try:
+                self._parked.pop().sleeping.release()
+            except IndexError:
+                break
         return threads
+
+
+def _nothing() -> None:
+    return None
 
 
 def _outcome(context: contextvars.Context, call: Any) -> tuple[Any, BaseException | None]:
     """Make a call and return its value or its error.
 
-    On its own, so that no frame of the error's traceback knows the job that will hold the error.
+    On its own, so that no frame of the error's traceback knows the errand.
     """
     try:
         return context.run(call), None
