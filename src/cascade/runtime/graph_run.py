@@ -115,7 +115,16 @@ class GraphRun(ReadyQueue):
                 assert type(recipe) is Recipe
                 resources = self.scope.values if self.scope is not None else None
                 bound = _fill(recipe, bound, values, resources)
-        self._consume(node)
+        if self._state is None:
+            # What `_consume` does, written out for the most common case.
+            consumers = self._consumers
+            for other in graph.needs[node]:
+                left = consumers[other] - 1
+                consumers[other] = left
+                if not left:
+                    self._values[other] = None
+        else:
+            self._consume(node)
         return bound
 
     def _consume(self, node: int) -> None:

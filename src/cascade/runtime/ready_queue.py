@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import getweakrefcount
 
 from cascade.runtime.notes import annotate
-from cascade.runtime.run import STARTED, Run
+from cascade.runtime.run import ENDED, STARTED, Run
 from cascade.runtime.trampoline import NOT_YET_VALUES, check_value, inject, next_step, run_steps
 from cascade.runtime.turns import SLICE
 from cascade.spec.policies import NO_POLICIES
@@ -69,6 +69,7 @@ class ReadyQueue(Run):
         "_missing",
         "_ready",
         "_running",
+        "_start_call",
         "_state",
         "_suspending",
         "_unsaved",
@@ -118,7 +119,8 @@ class ReadyQueue(Run):
         self._clean = contextvars.copy_context()
         # Jobs and tasks with a callback, by their node's number.
         self._running: dict[asyncio.Future[Any], int] = {}
-        # Calls in threads.
+        # Calls in threads, and how they are started.
+        self._start_call: Callable[..., Errand | None] = _unknown
         self._errands: dict[int, Errand] = {}
         # Coroutines with a task of their own.
         self._alone: dict[int, asyncio.Task[None]] = {}
@@ -282,12 +284,7 @@ class ReadyQueue(Run):
     def _needs_runner(self, node: int, lazy: LazyResult[Any]) -> bool:
         """Whether more belongs to a node than one call: what was said about it, or a live rule."""
         said = lazy.policies
-        if said is not NO_POLICIES and (
-            said.constraints
-            or said.retry is not None
-            or said.timeout is not None
-            or said.mapped is not None
-        ):
+        if said is not NO_POLICIES and said.is_more_than_a_call:
             return True
         if lazy.injections or lazy.task.timeout is not None:
             return True
@@ -324,8 +321,9 @@ class ReadyQueue(Run):
         bound: Bound,
     ) -> None:
         executor = self.engine.executor
-        start = getattr(executor, "start", None)
-        errand = None if start is None else start(call, context, self.loop, self)
+        if self._start_call is _unknown:
+            self._start_call = getattr(executor, "start", _nowhere)
+        errand = self._start_call(call, context, self.loop, self)
         if errand is not None:
             errand.node, errand.bound = node, bound
             self._errands[node] = errand
@@ -339,7 +337,10 @@ class ReadyQueue(Run):
         node = errand.node
         del self._errands[node]
         if error is None:
-            self._ended(node, value, errand.bound)
+            if type(value) in NOT_YET_VALUES:
+                self._ended(node, value, errand.bound)
+            else:
+                self._succeeded(node, value)
         elif isinstance(error, StopIteration):
             self._failed(node, wrapped(error))
         else:
@@ -533,12 +534,23 @@ class ReadyQueue(Run):
             self._failed(node, asyncio.CancelledError())
 
     def _succeeded(self, node: int, value: Any) -> None:
-        self.node_ended(node, None)
-        wanted = self.plan.graph.consumers[node]
+        bus = self.engine.bus_in_use
+        if self.charged or (bus is not None and bus.hot) or self.states[node] != STARTED:
+            self.node_ended(node, None)
+        else:
+            self.states[node] = ENDED
+        graph = self.plan.graph
+        wanted = graph.consumers[node]
         if wanted:
             self._values[node] = value
         if self._state is None:
-            self._release(node)
+            # What `_release` does.
+            missing = self._missing
+            for other in graph.successors[node]:
+                left = missing[other] - 1
+                missing[other] = left
+                if not left:
+                    self._ready.append(other)
         else:
             self._unsaved.append((node, value, False))
             if not wanted:
@@ -563,6 +575,14 @@ class ReadyQueue(Run):
         else:
             name = self.plan.graph.nodes[node].name
             annotate(self._failure, f"while it was being cancelled, {name!r} raised {error!r}")
+
+
+def _unknown(*_: Any) -> None:
+    """Stand for the way to start a call in a thread, before it is known."""
+
+
+def _nowhere(*_: Any) -> None:
+    """Stand for that of an executor that has none."""
 
 
 def wrapped(stop: StopIteration) -> RuntimeError:

@@ -175,7 +175,8 @@ class Run:
     def node_started(self, node: int) -> None:
         """A node begins."""
         self.states[node] = STARTED
-        if (bus := self.bus) is not None:
+        bus = self.engine.bus_in_use
+        if bus is not None and bus.hot:
             now = self.loop.time()
             if self._begun is None:
                 self._begun = {}

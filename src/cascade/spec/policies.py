@@ -101,6 +101,13 @@ class Policies:
     needed: tuple[LazyResult[Any], ...] = ()
     """The lazy results among constraints and conditions: their values are needed."""
 
+    @property
+    def is_more_than_a_call(self) -> bool:
+        """Whether running the task takes more than calling it once."""
+        return bool(self.constraints) or not (
+            self.retry is None and self.timeout is None and self.mapped is None
+        )
+
     def same_as(self, other: Policies) -> bool:
         """Whether both say the same; lazy results in them count as the same only by identity."""
         mine, theirs = dict(self.constraints), dict(other.constraints)

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
+from random import Random
 from typing import Any
 
 import pytest
@@ -363,3 +364,54 @@ def test_on_virtual_time_calls_run_one_after_the_other() -> None:
 
     assert run_virtual(main()) == [0, 1, 2, 3, 4]
     assert max(most) == 1
+
+
+@pytest.mark.parametrize("loops", [1, 3])
+def test_however_calls_come_each_is_made_and_told(loops: int) -> None:
+    """Bursts, pauses and blocking calls, from several loops that share the threads."""
+    pool = ThreadPool(4)
+    totals: list[int] = []
+
+    async def main(seed: int) -> None:
+        random, loop, total = Random(seed), asyncio.get_running_loop(), 0
+        for _ in range(60):
+            burst = random.choice([1, 2, 5, 40])
+            pauses = [random.choice([0, 0, 0, 0.0005]) for _ in range(burst)]
+            jobs = [pool.submit(partial(_pause, pause), loop) for pause in pauses]
+            if random.random() < 0.3:
+                jobs.pop().cancel()
+            total += sum(await asyncio.gather(*jobs)) - len(jobs)
+            if random.random() < 0.3:
+                await asyncio.sleep(0.001)
+        totals.append(total)
+
+    threads = [
+        threading.Thread(target=asyncio.run, args=(asyncio.wait_for(main(seed), LIMIT),))
+        for seed in range(loops)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for worker in pool.close():
+        worker.join(LIMIT)
+        assert not worker.is_alive()
+    assert totals == [0] * loops
+
+
+def test_calls_that_block_get_as_many_threads_as_there_are_again_and_again() -> None:
+    async def main() -> None:
+        pool, loop = ThreadPool(4), asyncio.get_running_loop()
+        for _ in range(100):
+            meeting = threading.Barrier(4, timeout=LIMIT)
+            await asyncio.gather(*[pool.submit(meeting.wait, loop) for _ in range(4)])
+        for worker in pool.close():
+            worker.join(LIMIT)
+
+    asyncio.run(main())
+
+
+def _pause(seconds: float) -> int:
+    if seconds:
+        time.sleep(seconds)
+    return 1
