@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from functools import partial
+from time import monotonic
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cascade.runtime.run import Run
     from cascade.runtime.ticket import Request
     from cascade.spec.binding import Bound
+    from cascade.spec.policies import Policies
     from cascade.spec.task import Task
 
 
@@ -52,18 +54,18 @@ async def run_steps(
         request: what every step takes; None for nothing.
         steps: how many steps the node has made already.
     """
-    engine = run.engine
-    policies = run.policies_of(node)
+    engine, policies = run.engine, run.policies_of(node)
     retry = policies.retry
     declared, version = request, 0
-    asker = attempt = None
+    asker = attempt = ticket = pause = None
     turn = None  # looked up with the second step: most nodes have only one
     left = mark = 0
     tries = 1
+    values, keywords = bound
+    del bound  # the next step must not keep what only this one needed
+    mode, timeout = _how(task, policies)
     try:
         while True:
-            values, keywords = bound
-            ticket = pause = None
             manager = engine.manager_in_use
             if manager is not None:
                 rules = manager.rules
@@ -84,10 +86,8 @@ async def run_steps(
             try:
                 if not steps and tries == 1:
                     run.node_started(node)
-                mode = task.mode
-                timeout = task.timeout if policies.timeout is None else policies.timeout
                 if timeout is not None:
-                    result = await _in_time(run, task, bound, timeout, attempt)
+                    result = await _in_time(run, task, (values, keywords), timeout, attempt)
                 elif mode == "async":
                     if keywords is None:
                         result = await task.fn(*values)
@@ -108,12 +108,13 @@ async def run_steps(
                 if ticket is not None and attempt is not None:
                     if attempt.ticket is ticket:
                         ticket.release()
-                    attempt.ticket = None
+                    attempt.ticket = ticket = None
                 elif run.charged:
                     run.end_charge(node)
             if pause is not None:
                 tries += 1
                 await asyncio.sleep(0) if not pause else await wait_until(run.loop.time() + pause)
+                pause = None
                 continue
             if type(result) is not TailCall:
                 if type(result) in NOT_VALUES:
@@ -121,12 +122,23 @@ async def run_steps(
                 return result
             steps += 1
             tries = 1
-            del values, keywords  # the next step must not keep what only this one needed
-            task, bound = next_step(task, bound, result)
-            if result.to is not None:
-                bound = await inject(run, bound)
+            if result.to is None:
+                args = result.args
+                if result.kwargs or len(args) != task.binder.count:
+                    values, keywords = task.binder.overlay((values, keywords), args, result.kwargs)
+                else:  # what `overlay` comes to if all arguments are given by place
+                    values = args
+                del args
+            else:
+                task = result.to
+                values, keywords = await inject(
+                    run, task.binder.bind(*result.args, **result.kwargs)
+                )
+                mode, timeout = _how(task, policies)
                 version = -1  # another task may be in the scope of other rules
-            run.node_stepped(node, steps)
+            bus = engine.bus_in_use
+            if bus is not None and bus.hot:
+                run.node_stepped(node, steps)
             if turn is None:
                 turn = turn_of(run.loop)
                 left = turn.quota
@@ -137,12 +149,17 @@ async def run_steps(
                 mark = turn.mark(run.loop)
             elif turn.number != mark:
                 left = turn.quota
-            elif turn.spent():
+            elif turn.virtual or monotonic() > turn.ends_at:
                 await asyncio.sleep(0)
                 left = turn.quota
     finally:
         if attempt is not None:
             run.end_attempt(node, attempt)
+
+
+def _how(task: Task[Any], policies: Policies) -> tuple[str, float | None]:
+    """Return where a task runs, and how many seconds it may take."""
+    return task.mode, task.timeout if policies.timeout is None else policies.timeout
 
 
 async def _in_time(

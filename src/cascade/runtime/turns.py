@@ -23,7 +23,7 @@ STEPS_VIRTUAL = 255
 class LoopTurn:
     """The current turn of one event loop, as far as machines have marked it."""
 
-    __slots__ = ("_began", "_marked", "number", "quota", "virtual")
+    __slots__ = ("_marked", "ends_at", "number", "quota", "virtual")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.virtual: bool = getattr(loop, "virtual", False)
@@ -32,19 +32,16 @@ class LoopTurn:
         self.number = 0
         """Grows whenever a marked turn has ended."""
         self._marked = False
-        self._began = 0.0
+        self.ends_at = 0.0
+        """When the marked turn has lasted long enough, as `time.monotonic` tells it."""
 
     def mark(self, loop: asyncio.AbstractEventLoop) -> int:
         """Ask to be told when this turn has ended; return its number."""
         if not self._marked:
             self._marked = True
-            self._began = monotonic()
+            self.ends_at = monotonic() + SLICE
             loop.call_soon(self._ended)
         return self.number
-
-    def spent(self) -> bool:
-        """Whether the marked turn has lasted too long."""
-        return self.virtual or monotonic() - self._began > SLICE
 
     def _ended(self) -> None:
         self._marked = False

@@ -42,9 +42,10 @@ class TailCall:
         for value in args:
             if type(value) not in ATOMS:
                 _refuse_lazy(value)
-        for value in kwargs.values():
-            if type(value) not in ATOMS:
-                _refuse_lazy(value)
+        if kwargs:
+            for value in kwargs.values():
+                if type(value) not in ATOMS:
+                    _refuse_lazy(value)
 
     def __repr__(self) -> str:
         parts = [repr(value) for value in self.args]
