@@ -125,7 +125,9 @@ class ConstraintManager:
 
     def _tell(self, event: Event) -> None:
         """Publish an event on the buses of this engine and of all that are running."""
-        buses = {id(run.engine.bus_in_use): run.engine.bus_in_use for run in self._manager.runs}
+        buses = {
+            id(run.engine.bus_in_use): run.engine.bus_in_use for run in self._manager.running()
+        }
         buses[id(self._engine.bus_in_use)] = self._engine.bus_in_use
         for bus in buses.values():
             if bus is not None and bus.hot:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import Token
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -19,17 +18,18 @@ from cascade.runtime.attempts import current_attempt, current_run
 from cascade.runtime.bus import MessageBus
 from cascade.runtime.constraints import ConstraintManager
 from cascade.runtime.graph_run import GraphRun
+from cascade.runtime.machine_run import MachineRun
 from cascade.runtime.notes import annotate
 from cascade.runtime.resource_manager import ResourceManager
 from cascade.runtime.resource_scopes import CONNECTOR, check_injections
 from cascade.runtime.run import Run, to_the_end
 from cascade.spec.checks import shown
+from cascade.spec.lazy import LazyResult
 from cascade.spec.resource import ResourceDefinition
 
 if TYPE_CHECKING:
     from cascade.graph.model import Graph
     from cascade.ports import CacheBackend, Connector, Executor, Solver, StateBackend
-    from cascade.spec.lazy import LazyResult
 
 T = TypeVar("T")
 
@@ -130,8 +130,8 @@ class Engine:
         """The engine's name, or None."""
         self.definitions: Mapping[str, ResourceDefinition] = _NO_DEFINITIONS
         """The registered resources, by name."""
-        # Weakly, so that a run whose loop was closed under it can go.
-        self._runs: dict[int, ref[Run]] | None = None
+        # Weakly, so that a run whose loop was closed under it can go. An agent's engine has one.
+        self._runs: ref[Run] | dict[int, ref[Run]] | None = None
         if system_resources is not None:
             if not isinstance(system_resources, Mapping):
                 raise TypeError(
@@ -152,9 +152,8 @@ class Engine:
         """The manager of the limits; made on first use unless one was injected."""
         if self.manager_in_use is None:
             self.manager_in_use = ResourceManager()
-            for known in (self._runs or {}).values():
-                if (run := known()) is not None:
-                    self.manager_in_use.runs[run] = None
+            for run in self._running():
+                self.manager_in_use.runs[id(run)] = ref(run)
         return self.manager_in_use
 
     @property
@@ -249,21 +248,18 @@ class Engine:
         """
         if params is not None:
             _check_params(params)
-        plan = target if isinstance(target, Plan) else self.plan(target)
-        if not plan.graph.plain:
-            self._check_injections(plan.graph)
         loop = asyncio.get_running_loop()
-        factory, state = self.state_backend_factory, None
-        if factory is not None:
-            state = factory()
-            _check_port("what state_backend_factory returns", state, "put", "get", "has", "clear")
-        run = GraphRun(self, plan, loop, state)
+        if use_vm and type(target) is LazyResult and self._is_plain_machine(target):
+            run: Run = MachineRun(self, target, loop)
+        else:
+            run = self._graph_run(target, loop)
         began = loop.time()
         run.started()
-        leaving: list[Callable[[], Awaitable[None]]] = []
+        leaving: list[Callable[[], Awaitable[None]]] | None = None
         closing = False
         error: BaseException | None = None
-        inside = current_run.set(run.run_id)
+        outer = current_run.get()
+        current_run.set(run.run_id)
         holder = current_attempt.get()
         waits = holder is not None and holder.waits(loop)
         self.enter(run)
@@ -271,59 +267,74 @@ class Engine:
             connector = self.connector
             if connector is not None and CONNECTOR not in self.definitions:
                 await connector.connect()
-                leaving.append(connector.disconnect)
+                leaving = [connector.disconnect]
                 await self.constraint_manager.attach(connector)
                 leaving.append(partial(self.constraint_manager.detach, connector))
-            return await run.execute(use_vm)
+            result = await run.execute(use_vm)
+            run.ended(None)
+            return result
         except GeneratorExit as closed:
             # The loop was closed under the run: nothing can be awaited any more.
             self.leave(run)
             if leaving and self.connector is not None:
                 self.constraint_manager.abandon(self.connector)
-            run.rest_skipped()
+            run.ended(closed)
             run.finished(began, closed)
             closing = True
             raise
         except BaseException as raised:
             error = raised
-            run.rest_skipped()
+            run.ended(error)
             raise
         finally:
             if waits and holder is not None:
                 holder.goes_on()
             if not closing:
-                await self._end(run, inside, began, leaving, error)
+                await self._end(run, outer, began, leaving, error)
             error = None
 
     def enter(self, run: Run) -> None:
         """A run begins: rules that come reach what it runs."""
-        if self._runs is None:
-            self._runs = {}
-        self._runs[id(run)] = ref(run)
+        known, runs = ref(run), self._runs
+        if runs is None:
+            self._runs = known
+        else:
+            if not isinstance(runs, dict):
+                first = runs()
+                runs = self._runs = {} if first is None else {id(first): runs}
+            runs[id(run)] = known
         manager = self.manager_in_use
         if manager is not None:
-            manager.runs[run] = None
+            manager.runs[id(run)] = known
             if manager.rules is not None:
                 manager.rules.run_begins(run.loop)
 
     def leave(self, run: Run) -> None:
         """A run has ended."""
-        if self._runs is not None:
-            self._runs.pop(id(run), None)
-            self._runs = self._runs or None
+        runs = self._runs
+        if isinstance(runs, dict):
+            runs.pop(id(run), None)
+            self._runs = runs or None
+        elif runs is not None and runs() is run:
+            self._runs = None
         if self.manager_in_use is not None:
-            self.manager_in_use.runs.pop(run, None)
+            self.manager_in_use.runs.pop(id(run), None)
+
+    def _running(self) -> list[Run]:
+        runs = self._runs
+        known = [] if runs is None else list(runs.values()) if isinstance(runs, dict) else [runs]
+        return [run for each in known if (run := each()) is not None]
 
     async def _end(
         self,
-        run: GraphRun,
-        inside: Token[str | None],
+        run: Run,
+        outer: str | None,
         began: float,
-        leaving: list[Callable[[], Awaitable[None]]],
+        leaving: list[Callable[[], Awaitable[None]]] | None,
         error: BaseException | None,
     ) -> None:
         """Clean up after a run, tell its end, and raise what the clean-up raised."""
-        current_run.reset(inside)
+        current_run.set(outer)
         self.leave(run)
         try:
             if leaving or run.scope is not None or self._must_close_executor():
@@ -336,12 +347,12 @@ class Engine:
             error = None
 
     def _must_close_executor(self) -> bool:
-        return self._owns_executor and self._executor is not None and not self._runs
+        return self._owns_executor and self._executor is not None and not self._running()
 
     async def _clean_up(
         self,
-        run: GraphRun,
-        leaving: list[Callable[[], Awaitable[None]]],
+        run: Run,
+        leaving: list[Callable[[], Awaitable[None]]] | None,
         failure: BaseException | None,
     ) -> None:
         """Tear down what the run has used; the first error counts, further ones are noted on it."""
@@ -373,6 +384,29 @@ class Engine:
             failure = first = further = None  # type: ignore[assignment]
             errors.clear()
 
+    def _is_plain_machine(self, target: LazyResult[Any]) -> bool:
+        """Whether a machine has no inputs and nobody else has a say, so that it needs no graph."""
+        said = target.policies
+        return (
+            not target.dependencies
+            and not target.injections
+            and not said.needed
+            and not said.after
+            and not said.conditions
+            and self.state_backend_factory is None
+            and self.solver is _SOLVER
+        )
+
+    def _graph_run(self, target: Any, loop: asyncio.AbstractEventLoop) -> GraphRun:
+        plan = target if isinstance(target, Plan) else self.plan(target)
+        if not plan.graph.plain:
+            self._check_injections(plan.graph)
+        factory, state = self.state_backend_factory, None
+        if factory is not None:
+            state = factory()
+            _check_port("what state_backend_factory returns", state, "put", "get", "has", "clear")
+        return GraphRun(self, plan, loop, state)
+
     def _check_injections(self, graph: Graph) -> None:
         names: dict[str, None] = {}
         for lazy in graph.nodes:
@@ -381,7 +415,7 @@ class Engine:
             check_injections(names, self.definitions, self.connector is not None)
 
     def __repr__(self) -> str:
-        runs = {run.run_id for known in (self._runs or {}).values() if (run := known()) is not None}
+        runs = {run.run_id for run in self._running()}
         return f"<Engine {self.name or 'without a name'}, {len(runs)} runs>"
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cascade.runtime.graph_run import GraphRun
     from cascade.runtime.resource_scopes import ResourceScope
     from cascade.runtime.ticket import Request
-    from cascade.spec.policies import Policies
+    from cascade.spec.lazy import LazyResult
     from cascade.spec.task import Task
 
 
@@ -88,7 +88,7 @@ class MapRun(Run):
         mapped: Mapped,
         request: Request | None,
     ) -> None:
-        super().__init__(parent.engine, parent.plan, parent.loop, parent.run_id, count)
+        super().__init__(parent.engine, parent.loop, count, parent.run_id)
         self._parent = parent
         self._map = map_node
         self._arguments = arguments
@@ -101,7 +101,7 @@ class MapRun(Run):
 
     @property
     def _task(self) -> Task[Any]:
-        return self.plan.graph.nodes[self._map].task
+        return self._parent.lazy_of(self._map).task
 
     # What a child is, to whoever takes it for a node
 
@@ -113,9 +113,9 @@ class MapRun(Run):
         """Return the name of a child: that of the map, and its place."""
         return f"{self._parent.name_of(self._map)}[{node}]"
 
-    def policies_of(self, node: int) -> Policies:
-        """Return what was said about the map, for each of its children."""
-        return self._parent.policies_of(self._map)
+    def lazy_of(self, node: int) -> LazyResult[Any]:
+        """Return the map, whose policies are those of each of its children."""
+        return self._parent.lazy_of(self._map)
 
     def asker(self, node: int, task: Task[Any] | None = None) -> Asker:
         """Return who a child is; rules know it by the names of the map and the task."""
@@ -132,7 +132,7 @@ class MapRun(Run):
     def rest_skipped(self) -> None:
         """The map has ended: every child that never began is told to be skipped."""
         if self.bus is not None:
-            for child in range(len(self._values)):
+            for child in self.order():
                 self.node_skipped(child, "Cancelled")
 
     def injections(self) -> ResourceScope:
@@ -141,7 +141,7 @@ class MapRun(Run):
 
     # Running them
 
-    async def execute(self) -> list[Any]:
+    async def execute(self, use_vm: bool = False) -> list[Any]:
         """Run all children, and return their values; the first failure cancels the others."""
         self._ended: asyncio.Future[None] = self.loop.create_future()
         try:
@@ -212,7 +212,7 @@ class MapRun(Run):
         self._go_on()
 
     def _cancel(self) -> None:
-        for attempt in self.attempts.values():
+        for attempt in (self.attempts or {}).values():
             attempt.ended = True
         for task in list(self._running):
             task.cancel()

@@ -19,7 +19,7 @@ async def run_node(run: GraphRun, node: int) -> Any:
     if run.policies_of(node).mapped is not None:
         (_, arguments), request = await prepare_node(run, node)
         return await run_map(run, node, arguments or {}, request)
-    task = run.plan.graph.nodes[node].task
+    task = run.lazy_of(node).task
     # Not by way of a name: an endless machine must not keep the arguments of its first step.
     return await run_steps(run, node, task, *await prepare_node(run, node))
 
@@ -29,7 +29,7 @@ async def prepare_node(run: GraphRun, node: int) -> tuple[Bound, Request | None]
 
     Resources are set up before slots are asked for: nobody holds a slot while a set-up goes on.
     """
-    lazy = run.plan.graph.nodes[node]
+    lazy = run.lazy_of(node)
     request = amounts_of(run, node)
     if lazy.injections:
         await run.injections().open(lazy.injections)
@@ -42,7 +42,7 @@ def amounts_of(run: GraphRun, node: int) -> Request | None:
     Raises:
         TypeError, ValueError: a computed amount isn't a number ≥ 0; it names the resource.
     """
-    lazy = run.plan.graph.nodes[node]
+    lazy = run.lazy_of(node)
     constraints = lazy.policies.constraints
     if not constraints:
         return None

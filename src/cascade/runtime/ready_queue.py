@@ -34,7 +34,7 @@ from cascade.runtime.turns import SLICE
 from cascade.spec.policies import NO_POLICIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
 
     from cascade.graph.model import Plan
     from cascade.ports import Errand, StateBackend
@@ -75,6 +75,7 @@ class ReadyQueue(Run):
         "_unsaved",
         "_values",
         "_wake",
+        "plan",
     )
 
     def __init__(
@@ -84,11 +85,20 @@ class ReadyQueue(Run):
         loop: asyncio.AbstractEventLoop,
         state: StateBackend | None,
     ) -> None:
-        super().__init__(engine, plan, loop)
+        super().__init__(engine, loop, len(plan.graph))
+        self.plan = plan
         self._values: list[Any] = [None] * len(plan.graph)
         self._state = state
         self._failure: BaseException | None = None
         self._machine: int | None = None
+
+    def lazy_of(self, node: int) -> LazyResult[Any]:
+        """Return the call that a node stands for."""
+        return self.plan.graph.nodes[node]
+
+    def order(self) -> Iterable[int]:
+        """Return the nodes in the order of the plan."""
+        return self.plan.order
 
     @abstractmethod
     def arguments(self, node: int) -> Bound:
@@ -229,7 +239,7 @@ class ReadyQueue(Run):
         interrupted = None
         self._ready.clear()
         while self._is_busy():
-            for attempt in self.attempts.values():
+            for attempt in (self.attempts or {}).values():
                 attempt.ended = True
             for future in list(self._running):
                 future.cancel()

@@ -16,7 +16,7 @@ from fractions import Fraction
 from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from cascade.errors import AcquireTimeoutError, DeadlockError, ResourceError
 from cascade.runtime.attempts import current_attempt
@@ -98,8 +98,9 @@ class ResourceManager(GrantQueue):
         self._warned: set[str] = set()
         self.rules: Rules | None = None
         """The live rules, once there was one."""
-        self.runs: WeakKeyDictionary[Run, None] = WeakKeyDictionary()
-        """The runs that are going on in engines with this manager."""
+        self.runs: dict[int, ref[Run]] = {}
+        """The runs that are going on in engines with this manager, by identity. Weakly, so that
+        one whose loop was closed under it can go."""
         self.attached: dict[Connector, Attachment] = {}
         """The connectors over which rules come."""
         if capacity is not None:
@@ -585,6 +586,13 @@ class ResourceManager(GrantQueue):
         """Return what the clock shows of the loop that uses the manager, or else that runs."""
         loop = self._loop or _get_running_loop()
         return 0.0 if loop is None else loop.time()
+
+    def running(self) -> list[Run]:
+        """Return the runs that are going on in engines with this manager."""
+        gone = [identity for identity, known in self.runs.items() if known() is None]
+        for identity in gone:
+            del self.runs[identity]
+        return [run for known in self.runs.values() if (run := known()) is not None]
 
     def tickets(self) -> list[Ticket]:
         """Return all tickets that are held or wait."""

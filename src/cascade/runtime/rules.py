@@ -236,7 +236,7 @@ class Rules:
             if wanted != pairs:
                 amended.append((ticket, Request(wanted)))
         manager.amend(amended)
-        for run in list(manager.runs):
+        for run in manager.running():
             for node in run.running():
                 if (run, node) not in known:
                     asker = run.asker(node)

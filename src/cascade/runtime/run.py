@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from cascade.runtime.attempts import Attempt, current_attempt
@@ -26,10 +27,11 @@ from cascade.runtime.rules import Asker
 from cascade.runtime.ticket import Request, Ticket
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable
     from random import Random
 
-    from cascade.graph.model import Plan
     from cascade.runtime.engine import Engine
+    from cascade.spec.lazy import LazyResult
     from cascade.spec.policies import Policies
     from cascade.spec.task import Task
 
@@ -49,7 +51,6 @@ class Run:
         "charged",
         "engine",
         "loop",
-        "plan",
         "run_id",
         "scope",
         "states",
@@ -58,24 +59,22 @@ class Run:
     def __init__(
         self,
         engine: Engine,
-        plan: Plan,
         loop: asyncio.AbstractEventLoop,
+        size: int,
         run_id: str | None = None,
-        size: int | None = None,
     ) -> None:
         self.engine = engine
-        self.plan = plan
         self.loop = loop
         # A virtual loop numbers its runs itself: the same seed gives the same events.
         self.run_id = run_id or f"run-{next(getattr(loop, 'run_numbers', _run_numbers))}"
-        self.states = bytearray(len(plan.graph) if size is None else size)
+        self.states = bytearray(size)
         """The state of each node."""
         self.scope: ResourceScope | None = None
         """The injected resources of this run, once one was needed."""
-        self.attempts: dict[int, Attempt] = {}
-        """The nodes that ask for resources and are under way."""
-        self.charged: dict[int, Ticket] = {}
-        """What running nodes that asked for nothing are charged with, since a rule came."""
+        self.attempts: dict[int, Attempt] | None = None
+        """The nodes that ask for resources and are under way, once there was one."""
+        self.charged: dict[int, Ticket] | None = None
+        """What running nodes that asked for nothing are charged with, once a rule came."""
         self._begun: dict[int, float] | None = None
 
     @property
@@ -84,6 +83,18 @@ class Run:
         bus = self.engine.bus_in_use
         return bus if bus is not None and bus.hot else None
 
+    @abstractmethod
+    def lazy_of(self, node: int) -> LazyResult[Any]:
+        """Return the call that a node stands for."""
+
+    @abstractmethod
+    def execute(self, use_vm: bool) -> Awaitable[Any]:
+        """Run everything and return the target's value."""
+
+    def order(self) -> Iterable[int]:
+        """Return the nodes in the order in which they are told of."""
+        return range(len(self.states))
+
     @property
     def random(self) -> Random:
         """Where the random part of pauses comes from."""
@@ -91,15 +102,15 @@ class Run:
 
     def node_id(self, node: int) -> str:
         """Return the id of a node: unique in the run, the same whenever the graph is the same."""
-        return f"{self.plan.graph.nodes[node].task.name}#{node}"
+        return f"{self.lazy_of(node).task.name}#{node}"
 
     def name_of(self, node: int) -> str:
         """Return the name of a node, for events and errors."""
-        return self.plan.graph.nodes[node].name
+        return self.lazy_of(node).name
 
     def policies_of(self, node: int) -> Policies:
         """Return what was said about a node."""
-        return self.plan.graph.nodes[node].policies
+        return self.lazy_of(node).policies
 
     def asker(self, node: int, task: Task[Any] | None = None) -> Asker:
         """Return who a node is, for tickets and rules.
@@ -108,7 +119,7 @@ class Run:
             node: its number.
             task: what it runs now, if a TailCall has led it elsewhere.
         """
-        lazy, engine = self.plan.graph.nodes[node], self.engine.name
+        lazy, engine = self.lazy_of(node), self.engine.name
         if task is None:
             task = lazy.task
         label = f"{engine}/{lazy.name}" if engine else lazy.name
@@ -118,13 +129,17 @@ class Run:
     def begin_attempt(self, node: int) -> Attempt:
         """A node is about to ask for resources: what it does from now on is part of that."""
         parent, own = current_attempt.get(), self.owns_task_of(node)
-        attempt = self.attempts[node] = Attempt(parent, own, self.loop)
+        attempt = Attempt(parent, own, self.loop)
+        if self.attempts is None:
+            self.attempts = {}
+        self.attempts[node] = attempt
         current_attempt.set(attempt)
         return attempt
 
     def end_attempt(self, node: int, attempt: Attempt) -> None:
         """A node asks for nothing any more."""
-        del self.attempts[node]
+        if self.attempts is not None:
+            del self.attempts[node]
         current_attempt.set(attempt.parent)
 
     def owns_task_of(self, node: int) -> bool:
@@ -141,15 +156,17 @@ class Run:
 
     def charge(self, node: int, ticket: Ticket) -> None:
         """Keep what a running node is charged with until it ends, or asks for something itself."""
+        if self.charged is None:
+            self.charged = {}
         self.charged[node] = ticket
 
     def is_charged(self, node: int, ticket: Ticket) -> bool:
         """Whether a ticket is what a running node is charged with."""
-        return self.charged.get(node) is ticket
+        return self.charged is not None and self.charged.get(node) is ticket
 
     def end_charge(self, node: int) -> None:
         """Give back what a running node was charged with, if it was."""
-        ticket = self.charged.pop(node, None)
+        ticket = None if self.charged is None else self.charged.pop(node, None)
         if ticket is not None:
             ticket.release()
 
@@ -215,9 +232,14 @@ class Run:
     def rest_skipped(self) -> None:
         """The run ends early: every node that never began is told to be skipped."""
         if self.bus is not None:
-            for node in self.plan.order:
+            for node in self.order():
                 if self.states[node] == PENDING:
                     self.node_skipped(node, "Cancelled")
+
+    def ended(self, error: BaseException | None) -> None:
+        """The run's own coroutine has ended, in this way."""
+        if error is not None:
+            self.rest_skipped()
 
     def node_stepped(self, node: int, step: int) -> None:
         """A node is about to start again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import OrderedDict, deque
+from collections.abc import Coroutine
 from typing import Any, Literal, get_args
 
 from cascade.errors import ChannelFullError
@@ -125,8 +126,8 @@ class DirectChannel:
                 self.dropped += 1
         inbox.append(message)
 
-    async def recv(self, timeout: float | None = None) -> Any:
-        """Return the next message, waiting for it if there is none.
+    def recv(self, timeout: float | None = None) -> Coroutine[Any, Any, Any]:
+        """Return the next message, waiting for it if there is none; to be awaited.
 
         Several receivers are served first come, first served. The end of the time means "due": a
         caller needn't and shouldn't look at the clock again.
@@ -140,18 +141,12 @@ class DirectChannel:
             TypeError: `timeout` isn't a number.
             ValueError: `timeout` is not-a-number.
         """
-        if timeout is not None:
-            timeout = check_time("timeout", timeout)
-        if self._inbox:
-            return self._take()
         if timeout is None:
-            return await self._wait_for_message(math.inf)
-        if timeout <= 0:
-            raise TimeoutError(f"no message for {self.owner_id!r}")
-        return await self._wait_for_message(asyncio.get_running_loop().time() + timeout)
+            return self._receive(None, math.inf)
+        return self._receive(check_time("timeout", timeout), 0.0)
 
-    async def recv_until(self, when: float) -> Any:
-        """Return the next message, waiting for it until a point in time.
+    def recv_until(self, when: float) -> Coroutine[Any, Any, Any]:
+        """Return the next message, waiting for it until a point in time; to be awaited.
 
         Args:
             when: the time on the event loop's clock, in seconds. If it has passed, a message
@@ -162,12 +157,7 @@ class DirectChannel:
             TypeError: `when` isn't a number.
             ValueError: `when` is not-a-number.
         """
-        when = check_time("when", when)
-        if self._inbox:
-            return self._take()
-        if when <= asyncio.get_running_loop().time():
-            raise TimeoutError(f"no message for {self.owner_id!r}")
-        return await self._wait_for_message(when)
+        return self._receive(None, check_time("when", when))
 
     def drain(self) -> list[Any]:
         """Take all messages out of the inbox, oldest first; senders that wait move up."""
@@ -179,8 +169,16 @@ class DirectChannel:
         self._admit_senders()
         return messages
 
-    async def _wait_for_message(self, when: float) -> Any:
+    async def _receive(self, timeout: float | None, when: float) -> Any:
+        """Return the next message within `timeout` seconds, or (None) until a point in time."""
+        if self._inbox:
+            return self._take()
         loop = asyncio.get_running_loop()
+        now = loop.time()
+        if timeout is not None:
+            when = now + timeout
+        if when <= now:
+            raise TimeoutError(f"no message for {self.owner_id!r}")
         future = loop.create_future()
         if self._receiver is None:
             self._receiver = future
