@@ -248,12 +248,8 @@ class Engine:
         """
         if params is not None:
             _check_params(params)
-        loop = asyncio.get_running_loop()
-        if use_vm and type(target) is LazyResult and self._is_plain_machine(target):
-            run: Run = MachineRun(self, target, loop)
-        else:
-            run = self._graph_run(target, loop)
-        began = loop.time()
+        run = self._new_run(target, use_vm)
+        began = run.loop.time()
         run.started()
         leaving: list[Callable[[], Awaitable[None]]] | None = None
         closing = False
@@ -261,37 +257,59 @@ class Engine:
         outer = current_run.get()
         current_run.set(run.run_id)
         holder = current_attempt.get()
-        waits = holder is not None and holder.waits(loop)
+        if holder is not None and not holder.waits(run.loop):
+            holder = None
         self.enter(run)
         try:
-            connector = self.connector
-            if connector is not None and CONNECTOR not in self.definitions:
-                await connector.connect()
-                leaving = [connector.disconnect]
-                await self.constraint_manager.attach(connector)
-                leaving.append(partial(self.constraint_manager.detach, connector))
-            result = await run.execute(use_vm)
-            run.ended(None)
-            return result
+            if self.connector is not None and CONNECTOR not in self.definitions:
+                leaving = []
+                await self._connect(self.connector, leaving)
+            return await run.execute(use_vm)
         except GeneratorExit as closed:
             # The loop was closed under the run: nothing can be awaited any more.
-            self.leave(run)
             if leaving and self.connector is not None:
                 self.constraint_manager.abandon(self.connector)
-            run.ended(closed)
-            run.finished(began, closed)
-            closing = True
+            error, closing = closed, True
             raise
         except BaseException as raised:
             error = raised
-            run.ended(error)
             raise
         finally:
-            if waits and holder is not None:
+            run.ended(error)
+            if holder is not None:
                 holder.goes_on()
-            if not closing:
-                await self._end(run, outer, began, leaving, error)
+            self.leave(run)
+            if closing:
+                run.finished(began, error)
+            else:
+                current_run.set(outer)
+                if leaving or run.scope is not None or self._must_close_executor():
+                    await self._clean_up_and_finish(run, began, leaving, error)
+                else:
+                    run.finished(began, error)
             error = None
+
+    def _new_run(self, target: Any, use_vm: bool) -> Run:
+        loop = asyncio.get_running_loop()
+        if use_vm and type(target) is LazyResult and self._is_plain_machine(target):
+            return MachineRun(self, target, loop)
+        plan = target if isinstance(target, Plan) else self.plan(target)
+        if not plan.graph.plain:
+            self._check_injections(plan.graph)
+        factory, state = self.state_backend_factory, None
+        if factory is not None:
+            state = factory()
+            _check_port("what state_backend_factory returns", state, "put", "get", "has", "clear")
+        return GraphRun(self, plan, loop, state)
+
+    async def _connect(
+        self, connector: Connector, leaving: list[Callable[[], Awaitable[None]]]
+    ) -> None:
+        """Join the broker, and obey the rules that come from it; note how to leave again."""
+        await connector.connect()
+        leaving.append(connector.disconnect)
+        await self.constraint_manager.attach(connector)
+        leaving.append(partial(self.constraint_manager.detach, connector))
 
     def enter(self, run: Run) -> None:
         """A run begins: rules that come reach what it runs."""
@@ -325,20 +343,16 @@ class Engine:
         known = [] if runs is None else list(runs.values()) if isinstance(runs, dict) else [runs]
         return [run for each in known if (run := each()) is not None]
 
-    async def _end(
+    async def _clean_up_and_finish(
         self,
         run: Run,
-        outer: str | None,
         began: float,
         leaving: list[Callable[[], Awaitable[None]]] | None,
         error: BaseException | None,
     ) -> None:
         """Clean up after a run, tell its end, and raise what the clean-up raised."""
-        current_run.set(outer)
-        self.leave(run)
         try:
-            if leaving or run.scope is not None or self._must_close_executor():
-                await to_the_end(self._clean_up(run, leaving, error))
+            await to_the_end(self._clean_up(run, leaving, error))
         except BaseException as raised:
             error = raised
             raise
@@ -396,16 +410,6 @@ class Engine:
             and self.state_backend_factory is None
             and self.solver is _SOLVER
         )
-
-    def _graph_run(self, target: Any, loop: asyncio.AbstractEventLoop) -> GraphRun:
-        plan = target if isinstance(target, Plan) else self.plan(target)
-        if not plan.graph.plain:
-            self._check_injections(plan.graph)
-        factory, state = self.state_backend_factory, None
-        if factory is not None:
-            state = factory()
-            _check_port("what state_backend_factory returns", state, "put", "get", "has", "clear")
-        return GraphRun(self, plan, loop, state)
 
     def _check_injections(self, graph: Graph) -> None:
         names: dict[str, None] = {}

@@ -28,7 +28,8 @@ def call_at(when: float, callback: Callable[[*Ts], object], *args: *Ts) -> async
         ValueError: `when` is not-a-number.
         RuntimeError: no event loop is running.
     """
-    when = check_time("when", when)
+    if type(when) is not float or when != when:
+        when = check_time("when", when)
     return asyncio.get_running_loop().call_at(when, callback, *args)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cascade.spec.lazy import LazyResult
+from cascade.spec.resource import Inject
 from cascade.spec.template import ATOMS, find_leaf
 
 if TYPE_CHECKING:
@@ -63,9 +65,6 @@ def _check_is_task(value: object) -> None:
 
 
 def _refuse_lazy(value: object) -> None:
-    from cascade.spec.lazy import LazyResult
-    from cascade.spec.resource import Inject
-
     found = find_leaf(value, (LazyResult, Inject))
     if found is not None:
         raise TypeError(

@@ -24,20 +24,25 @@ def _children(container: Any) -> Iterable[Any]:
     return container.values() if isinstance(container, dict) else container
 
 
+def _is_flat(container: Any) -> bool:
+    """Whether a container holds nothing but atoms."""
+    return ATOMS.issuperset(map(type, container)) and (
+        not isinstance(container, dict) or ATOMS.issuperset(map(type, container.values()))
+    )
+
+
 def find_leaf(value: object, kinds: type | tuple[type, ...]) -> Any:
     """Return the first object of one of the `kinds` in `value` or in its containers, or None."""
     if isinstance(value, kinds):
         return value
-    if not is_container(value):
+    if not is_container(value) or _is_flat(value):
         return None
     stack = [value]
     seen = {id(value)}
     while stack:
         container: Any = stack.pop()
         nested = []
-        if ATOMS.issuperset(map(type, container)) and (
-            not isinstance(container, dict) or ATOMS.issuperset(map(type, container.values()))
-        ):
+        if _is_flat(container):
             continue
         for child in _children(container):
             if isinstance(child, kinds):

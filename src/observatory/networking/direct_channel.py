@@ -16,6 +16,7 @@ __all__ = ["DirectChannel", "Overflow"]
 
 Overflow = Literal["drop_oldest", "drop_newest", "error", "wait"]
 """What happens to a message that finds the inbox full."""
+_OVERFLOWS: tuple[Overflow, ...] = get_args(Overflow)
 
 # What an expired receiver's future holds; an exception there would tie frames into a cycle.
 _EXPIRED: Any = object()
@@ -60,8 +61,8 @@ class DirectChannel:
         self, owner_id: Any, capacity: int = 100, overflow: Overflow = "drop_oldest"
     ) -> None:
         check_whole("capacity", capacity, 1)
-        if overflow not in get_args(Overflow):
-            known = ", ".join(map(repr, get_args(Overflow)))
+        if overflow not in _OVERFLOWS:
+            known = ", ".join(map(repr, _OVERFLOWS))
             raise ValueError(f"overflow must be one of {known}, got {overflow!r}")
         self.owner_id = owner_id
         """Whose inbox it is."""
