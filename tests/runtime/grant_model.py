@@ -14,7 +14,7 @@ from fractions import Fraction
 from cascade.runtime import grant_queue
 from cascade.runtime.lanes import Resource
 from cascade.runtime.resource_manager import ResourceManager
-from cascade.runtime.ticket import HELD, WAITING, Request, Ticket
+from cascade.runtime.ticket import HELD, Request, Ticket
 from cascade.spec.amounts import UNITS
 
 Amounts = dict[str, int]
@@ -203,12 +203,7 @@ class WatchedManager(ResourceManager):
 
     def in_lanes(self) -> list[Ticket]:
         """Everybody in a lane, by key; who was set aside isn't among them."""
-        found = [
-            ticket
-            for lane in self._lanes.values()
-            for _, ticket in lane._heap
-            if ticket.state == WAITING
-        ]
+        found = [ticket for lane in self._lanes.values() for ticket in lane.tickets()]
         return sorted(found, key=lambda ticket: ticket.key)
 
     def set_aside(self) -> list[Ticket]:

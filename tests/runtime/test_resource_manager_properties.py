@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from cascade.errors import AcquireTimeoutError, InfeasibleRequestError
 from cascade.runtime.lanes import Resource
 from cascade.runtime.resource_manager import PASS_OVERS, ResourceManager
-from cascade.runtime.ticket import WAITING, Ticket
+from cascade.runtime.ticket import Ticket
 from cascade.spec.amounts import UNITS
 from cascade.testing import run_virtual
 
@@ -39,12 +39,7 @@ any_order = settings(max_examples=500, deadline=None, suppress_health_check=[Hea
 
 def waiters(manager: ResourceManager) -> list[Ticket]:
     """Everybody in a lane, by arrival; who was set aside isn't among them."""
-    found = [
-        ticket
-        for lane in manager._lanes.values()
-        for _, ticket in lane._heap
-        if ticket.state == WAITING
-    ]
+    found = [ticket for lane in manager._lanes.values() for ticket in lane.tickets()]
     return sorted(found, key=lambda ticket: ticket.key)
 
 

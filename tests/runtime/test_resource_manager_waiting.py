@@ -128,9 +128,8 @@ class TestLeaving:
         async def main(manager: ResourceManager) -> None:
             held = await manager.acquire({"a": 1})
             tasks = await line_up(manager, {"a": 1}, {"a": 1}, timeout=1000)
-            waiting = [
-                weakref.ref(ticket) for _, ticket in next(iter(manager._lanes.values()))._heap
-            ]
+            (lane,) = manager._lanes.values()
+            waiting = [weakref.ref(ticket) for ticket in lane.tickets()]
             assert len(waiting) == 2
             held.release()
             await release(tasks[0])

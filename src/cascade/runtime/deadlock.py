@@ -26,10 +26,11 @@ def may_deadlock(queue: GrantQueue, request: Request) -> bool:
     """Whether so much is held by tasks that wait themselves that the request might never go."""
     if queue.has_charged:  # what these hold was changed while they waited
         return True
-    return any(
-        resource.meter is None and resource.limit and resource.limit - resource.blocked < units
-        for resource, units in request.pairs
-    )
+    for resource, units in request.pairs:
+        limit = resource.limit
+        if resource.meter is None and limit and limit - resource.blocked < units:
+            return True
+    return False
 
 
 def find_deadlock(queue: GrantQueue, new: Ticket) -> str | None:

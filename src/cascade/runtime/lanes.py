@@ -8,6 +8,7 @@ The firsts *stand* in the line of a resource that stops them, and claim their am
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Container
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Literal
@@ -182,59 +183,73 @@ class Resource:
 
 
 class Lane:
-    """The waiting tickets that want one set of resources."""
+    """The waiting tickets that want one set of resources.
 
-    __slots__ = ("_gone", "_heap", "first", "names", "resources")
+    Most come in the order of their keys, and stand in a line. Those that come with a smaller key
+    than the last of it, because of a priority or after a limit has changed, are kept in a heap
+    beside it.
+    """
+
+    __slots__ = ("_early", "_gone", "_line", "first", "names", "resources")
 
     def __init__(self, names: frozenset[str], resources: tuple[Resource, ...]) -> None:
         self.names = names
         self.resources = resources
         self.first: Ticket | None = None
         """The ticket that stands for this lane; None only while one is looked for."""
-        self._heap: list[tuple[int, Ticket]] = []
+        self._line: deque[Ticket] = deque()
+        self._early: list[tuple[int, Ticket]] = []
         self._gone = 0
 
     def push(self, ticket: Ticket) -> None:
         """Add a ticket, at the place of its key."""
-        heappush(self._heap, (ticket.key, ticket))
+        line = self._line
+        if not line or line[-1].key < ticket.key:
+            line.append(ticket)
+        else:
+            heappush(self._early, (ticket.key, ticket))
 
     def pop(self) -> None:
         """Remove the ticket with the smallest key."""
-        heappop(self._heap)
+        early, line = self._early, self._line
+        if early and (not line or early[0][0] < line[0].key):
+            heappop(early)
+        else:
+            line.popleft()
 
     def head(self) -> Ticket | None:
         """Return the waiting ticket with the smallest key, or None if none waits."""
-        heap = self._heap
-        while heap:
-            ticket = heap[0][1]
-            if ticket.state == WAITING:
-                return ticket
-            heappop(heap)
+        early, line = self._early, self._line
+        while line and line[0].state != WAITING:
+            line.popleft()
             self._gone -= 1
-        return None
+        while early and early[0][1].state != WAITING:
+            heappop(early)
+            self._gone -= 1
+        if early and (not line or early[0][0] < line[0].key):
+            return early[0][1]
+        return line[0] if line else None
 
     def forget(self) -> None:
         """Note that a ticket somewhere in here has gone. Amortised, its place is freed."""
         self._gone += 1
-        if self._gone > 32 and self._gone * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if entry[1].state == WAITING]
-            heapify(self._heap)
-            self._gone = 0
+        if self._gone > 32 and self._gone * 2 > len(self._line) + len(self._early):
+            self.remove(())
 
     def remove(self, tickets: Container[Ticket]) -> None:
         """Take tickets out, wherever they are in here."""
-        self._heap = [
-            entry for entry in self._heap if entry[1].state == WAITING and entry[1] not in tickets
-        ]
-        heapify(self._heap)
+        self._line = deque([t for t in self._line if t.state == WAITING and t not in tickets])
+        self._early = [e for e in self._early if e[1].state == WAITING and e[1] not in tickets]
+        heapify(self._early)
         self._gone = 0
 
     def tickets(self) -> list[Ticket]:
         """Return those who wait here, in no order."""
-        return [ticket for _, ticket in self._heap if ticket.state == WAITING]
+        everybody = [*self._line, *(ticket for _, ticket in self._early)]
+        return [ticket for ticket in everybody if ticket.state == WAITING]
 
     def __len__(self) -> int:
-        return len(self._heap) - self._gone
+        return len(self._line) + len(self._early) - self._gone
 
 
 class Aside:

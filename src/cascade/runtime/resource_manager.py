@@ -338,7 +338,8 @@ class ResourceManager(GrantQueue):
             ticket.resuming = True
         ticket.attempt = attempt = current_attempt.get()
         self._enqueue(ticket)
-        waits = attempt is not None and attempt.waits(loop)
+        # Who holds nothing stops nobody, wherever it waits.
+        waits = attempt is not None and attempt.ticket is not None and attempt.waits(loop)
         timer = None
         try:
             if attempt is not None and ticket.state == WAITING and may_deadlock(self, request):

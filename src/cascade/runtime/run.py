@@ -257,18 +257,16 @@ class Run:
             )
 
     async def wait_for(self, node: int, request: Request, owner: Asker) -> Ticket:
-        """Queue for what a node wants, and tell that it is blocked."""
+        """Queue for what a node wants, and tell those who listen that it is blocked."""
         manager = self.engine.resource_manager
-        bus = self.bus
-        if bus is None:
-            return await manager.wait(request, owner, priority=owner.priority)
-        began = self.loop.time()
-        name = self.name_of(node)
-        identity = self.node_id(node)
-        bus.publish(TaskBlocked(self.run_id, began, identity, name, manager.lacking(request)))
+        began, name, identity = self.loop.time(), self.name_of(node), self.node_id(node)
+        if (bus := self.bus) is not None:
+            lacking = manager.lacking(request)
+            bus.publish(TaskBlocked(self.run_id, began, identity, name, lacking))
         ticket = await manager.wait(request, owner, priority=owner.priority)
-        now = self.loop.time()
-        bus.publish(TaskUnblocked(self.run_id, now, identity, name, now - began))
+        if (bus := self.bus) is not None:
+            now = self.loop.time()
+            bus.publish(TaskUnblocked(self.run_id, now, identity, name, now - began))
         return ticket
 
 

@@ -81,7 +81,11 @@ async def run_steps(
                         run.end_charge(node)
                     ticket = manager.take(request, asker)
                     if ticket is None:
-                        ticket = await run.wait_for(node, request, asker)
+                        bus = engine.bus_in_use
+                        if bus is not None and bus.hot:
+                            ticket = await run.wait_for(node, request, asker)
+                        else:
+                            ticket = await manager.wait(request, asker, None, asker.priority)
                     attempt.ticket = ticket
             try:
                 if not steps and tries == 1:
