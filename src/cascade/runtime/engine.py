@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 from weakref import ref
 
 from cascade.adapters.executors.local import LocalExecutor
@@ -215,17 +215,17 @@ class Engine:
         return plan
 
     @overload
-    async def run(
+    def run(
         self, target: LazyResult[T], params: Mapping[str, Any] | None = None, use_vm: bool = False
-    ) -> T: ...
+    ) -> Coroutine[Any, Any, T]: ...
     @overload
-    async def run(
+    def run(
         self, target: Any, params: Mapping[str, Any] | None = None, use_vm: bool = False
-    ) -> Any: ...
-    async def run(
+    ) -> Coroutine[Any, Any, Any]: ...
+    def run(
         self, target: Any, params: Mapping[str, Any] | None = None, use_vm: bool = False
-    ) -> Any:
-        """Run everything that `target` needs, and return its value.
+    ) -> Coroutine[Any, Any, Any]:
+        """Run everything that `target` needs, and return its value; to be awaited.
 
         When this returns or raises, nothing of the run goes on: the first failure cancels the
         sibling tasks and waits for them, slots are back, resources torn down.
@@ -246,9 +246,22 @@ class Engine:
             SkippedError: the target was skipped.
             BaseException: what the first failing task raised, with a note that names the task.
         """
+        if (
+            use_vm
+            and type(target) is LazyResult
+            and params is None
+            and self.connector is None
+            and self._is_plain_machine(target)
+        ):
+            machine: Any = MachineRun(self, target).execute()
+            machine.__qualname__ = "Engine.run"  # whoever forgets to await it is told so
+            return cast("Coroutine[Any, Any, Any]", machine)
+        return self._run(target, params, use_vm)
+
+    async def _run(self, target: Any, params: Mapping[str, Any] | None, use_vm: bool) -> Any:
         if params is not None:
             _check_params(params)
-        run = self._new_run(target, use_vm)
+        run = self._graph_run(target)
         began = run.loop.time()
         run.started()
         leaving: list[Callable[[], Awaitable[None]]] | None = None
@@ -283,16 +296,13 @@ class Engine:
                 run.finished(began, error)
             else:
                 current_run.set(outer)
-                if leaving or run.scope is not None or self._must_close_executor():
-                    await self._clean_up_and_finish(run, began, leaving, error)
+                if leaving or run.scope is not None or self.must_close_executor():
+                    await self.clean_up_and_finish(run, began, leaving, error)
                 else:
                     run.finished(began, error)
             error = None
 
-    def _new_run(self, target: Any, use_vm: bool) -> Run:
-        loop = asyncio.get_running_loop()
-        if use_vm and type(target) is LazyResult and self._is_plain_machine(target):
-            return MachineRun(self, target, loop)
+    def _graph_run(self, target: Any) -> GraphRun:
         plan = target if isinstance(target, Plan) else self.plan(target)
         if not plan.graph.plain:
             self._check_injections(plan.graph)
@@ -300,7 +310,7 @@ class Engine:
         if factory is not None:
             state = factory()
             _check_port("what state_backend_factory returns", state, "put", "get", "has", "clear")
-        return GraphRun(self, plan, loop, state)
+        return GraphRun(self, plan, asyncio.get_running_loop(), state)
 
     async def _connect(
         self, connector: Connector, leaving: list[Callable[[], Awaitable[None]]]
@@ -343,7 +353,7 @@ class Engine:
         known = [] if runs is None else list(runs.values()) if isinstance(runs, dict) else [runs]
         return [run for each in known if (run := each()) is not None]
 
-    async def _clean_up_and_finish(
+    async def clean_up_and_finish(
         self,
         run: Run,
         began: float,
@@ -360,7 +370,8 @@ class Engine:
             run.finished(began, error)
             error = None
 
-    def _must_close_executor(self) -> bool:
+    def must_close_executor(self) -> bool:
+        """Whether the engine's own threads have nothing to do any more."""
         return self._owns_executor and self._executor is not None and not self._running()
 
     async def _clean_up(
@@ -374,7 +385,7 @@ class Engine:
         if run.scope is not None:
             errors += await run.scope.close()
             run.scope = None  # the scope knows the run: nothing is left to the cyclic collector
-        if self._must_close_executor():
+        if self.must_close_executor():
             executor, self._executor = self._executor, None
             assert executor is not None
             try:

@@ -9,12 +9,14 @@ import asyncio
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
+from cascade.runtime.attempts import current_attempt, current_run
 from cascade.runtime.notes import annotate
 from cascade.runtime.run import Run
 from cascade.runtime.trampoline import run_steps
 
 if TYPE_CHECKING:
     from cascade.runtime.engine import Engine
+    from cascade.runtime.ticket import Request
     from cascade.spec.lazy import LazyResult
 
 
@@ -24,17 +26,14 @@ class MachineRun(Run):
     Args:
         engine: whose run it is.
         lazy: the call; without dependencies, injected resources and conditions.
-        loop: the running loop.
     """
 
-    __slots__ = ("_entered", "_lazy")
+    __slots__ = ("_began", "_error", "_holder", "_lazy", "_outer")
 
-    def __init__(
-        self, engine: Engine, lazy: LazyResult[Any], loop: asyncio.AbstractEventLoop
-    ) -> None:
-        super().__init__(engine, loop, 1)
+    def __init__(self, engine: Engine, lazy: LazyResult[Any]) -> None:
+        super().__init__(engine, 1)
         self._lazy = lazy
-        self._entered = False
+        self._error: BaseException | None = None
 
     def lazy_of(self, node: int) -> LazyResult[Any]:
         """Return the call that the machine makes first."""
@@ -50,17 +49,53 @@ class MachineRun(Run):
         Raises:
             TypeError, ValueError: an amount isn't valid; it names the resource.
         """
-        self._entered = True
-        lazy, request = self._lazy, None
-        constraints = lazy.policies.constraints
-        if constraints:
-            request = self.engine.resource_manager.prepare(dict(constraints))
-            if not request.pairs:
-                request = None
-        return run_steps(self, 0, lazy.task, lazy.bound, request)
+        lazy = self._lazy
+        return run_steps(self, 0, lazy.task, lazy.bound, None, 0, self)
 
-    def ended(self, error: BaseException | None) -> None:
-        """Tell the end of the node, which is that of the run."""
-        if error is not None and self._entered:
-            annotate(error, f"in task {self._lazy.name!r} (node 1 of 1)")
-        self.node_ended(0, error)
+    # What the coroutine of the steps calls, so that no other one has to stand around it
+
+    def begin(self) -> Request | None:
+        """The run begins; return what each step takes.
+
+        Raises:
+            TypeError, ValueError: an amount isn't valid; it names the resource.
+        """
+        self.loop = loop = asyncio.get_running_loop()
+        self.number(loop)
+        self._began = loop.time()
+        self.started()
+        self._outer = current_run.get()
+        current_run.set(self.run_id)
+        holder = current_attempt.get()
+        self._holder = holder if holder is not None and holder.waits(loop) else None
+        self.engine.enter(self)
+        constraints = self._lazy.policies.constraints
+        if not constraints:
+            return None
+        request = self.engine.resource_manager.prepare(dict(constraints))
+        return request if request.pairs else None
+
+    def failed(self, error: BaseException) -> None:
+        """The machine has failed, or was cancelled."""
+        annotate(error, f"in task {self._lazy.name!r} (node 1 of 1)")
+        self._error = error
+
+    def end(self) -> Coroutine[Any, Any, None] | None:
+        """The run ends; return what is left to be awaited, if anything."""
+        error, self._error = self._error, None
+        try:
+            engine = self.engine
+            self.node_ended(0, error)
+            if self._holder is not None:
+                self._holder.goes_on()
+            engine.leave(self)
+            if isinstance(error, GeneratorExit):  # its loop was closed: nothing can be awaited
+                self.finished(self._began, error)
+                return None
+            current_run.set(self._outer)
+            if self.scope is not None or engine.must_close_executor():
+                return engine.clean_up_and_finish(self, self._began, None, error)
+            self.finished(self._began, error)
+            return None
+        finally:
+            error = None

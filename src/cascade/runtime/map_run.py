@@ -88,7 +88,8 @@ class MapRun(Run):
         mapped: Mapped,
         request: Request | None,
     ) -> None:
-        super().__init__(parent.engine, parent.loop, count, parent.run_id)
+        super().__init__(parent.engine, count)
+        self.loop, self.run_id = parent.loop, parent.run_id
         self._parent = parent
         self._map = map_node
         self._arguments = arguments

@@ -85,7 +85,8 @@ class ReadyQueue(Run):
         loop: asyncio.AbstractEventLoop,
         state: StateBackend | None,
     ) -> None:
-        super().__init__(engine, loop, len(plan.graph))
+        super().__init__(engine, len(plan.graph))
+        self.number(loop)
         self.plan = plan
         self._values: list[Any] = [None] * len(plan.graph)
         self._state = state

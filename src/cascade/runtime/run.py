@@ -56,17 +56,17 @@ class Run:
         "states",
     )
 
+    loop: asyncio.AbstractEventLoop
+    """The loop that it runs on."""
+    run_id: str
+    """Its id, for events."""
+
     def __init__(
         self,
         engine: Engine,
-        loop: asyncio.AbstractEventLoop,
         size: int,
-        run_id: str | None = None,
     ) -> None:
         self.engine = engine
-        self.loop = loop
-        # A virtual loop numbers its runs itself: the same seed gives the same events.
-        self.run_id = run_id or f"run-{next(getattr(loop, 'run_numbers', _run_numbers))}"
         self.states = bytearray(size)
         """The state of each node."""
         self.scope: ResourceScope | None = None
@@ -82,6 +82,12 @@ class Run:
         """The bus, if anybody listens: looked at for every event, so late subscribers count."""
         bus = self.engine.bus_in_use
         return bus if bus is not None and bus.hot else None
+
+    def number(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give the run its loop, and an id on it."""
+        self.loop = loop
+        # A virtual loop numbers its runs itself: the same seed gives the same events.
+        self.run_id = f"run-{next(getattr(loop, 'run_numbers', _run_numbers))}"
 
     @abstractmethod
     def lazy_of(self, node: int) -> LazyResult[Any]:

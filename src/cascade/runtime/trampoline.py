@@ -20,6 +20,7 @@ from cascade.spec.tail_call import TailCall
 
 if TYPE_CHECKING:
     from cascade.runtime.attempts import Attempt
+    from cascade.runtime.machine_run import MachineRun
     from cascade.runtime.run import Run
     from cascade.runtime.ticket import Request
     from cascade.spec.binding import Bound
@@ -40,6 +41,7 @@ async def run_steps(
     bound: Bound,
     request: Request | None = None,
     steps: int = 0,
+    machine: MachineRun | None = None,
 ) -> Any:
     """Call a task until it returns something else than a `TailCall`, and return that.
 
@@ -53,10 +55,11 @@ async def run_steps(
         bound: its arguments.
         request: what every step takes; None for nothing.
         steps: how many steps the node has made already.
+        machine: the run, if this is all of it: it begins and ends with this coroutine then.
     """
     engine, policies = run.engine, run.policies_of(node)
     retry = policies.retry
-    declared, version = request, 0
+    version = 0
     asker = attempt = ticket = pause = None
     turn = None  # looked up with the second step: most nodes have only one
     left = mark = 0
@@ -65,6 +68,9 @@ async def run_steps(
     del bound  # the next step must not keep what only this one needed
     mode, timeout = _how(task, policies)
     try:
+        if machine is not None:
+            request = machine.begin()
+        declared = request
         while True:
             manager = engine.manager_in_use
             if manager is not None:
@@ -100,8 +106,10 @@ async def run_steps(
                 elif mode == "inline":
                     result = task.fn(*values) if keywords is None else task.fn(*values, **keywords)
                 else:
-                    call = partial(task.fn, *values, **(keywords or {}))
-                    result = await _outcome(engine.executor.execute(call, mode), task.name)
+                    job = engine.executor.execute(
+                        partial(task.fn, *values, **(keywords or {})), mode
+                    )
+                    result = await _outcome(job, task.name)
             except Exception as error:
                 if retry is not None:
                     pause = retry.pause_after(error, tries, run.random)
@@ -127,12 +135,12 @@ async def run_steps(
             steps += 1
             tries = 1
             if result.to is None:
-                args = result.args
-                if result.kwargs or len(args) != task.binder.count:
-                    values, keywords = task.binder.overlay((values, keywords), args, result.kwargs)
+                if result.kwargs or len(result.args) != task.binder.count:
+                    values, keywords = task.binder.overlay(
+                        (values, keywords), result.args, result.kwargs
+                    )
                 else:  # what `overlay` comes to if all arguments are given by place
-                    values = args
-                del args
+                    values = result.args
             else:
                 task = result.to
                 values, keywords = await inject(
@@ -156,9 +164,15 @@ async def run_steps(
             elif turn.virtual or monotonic() > turn.ends_at:
                 await asyncio.sleep(0)
                 left = turn.quota
+    except BaseException as error:
+        if machine is not None:
+            machine.failed(error)
+        raise
     finally:
         if attempt is not None:
             run.end_attempt(node, attempt)
+        if machine is not None and (further := machine.end()) is not None:
+            await further
 
 
 def _how(task: Task[Any], policies: Policies) -> tuple[str, float | None]:

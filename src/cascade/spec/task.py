@@ -14,7 +14,7 @@ from cascade.spec.lazy import LazyMap, LazyResult, make_lazy
 from cascade.spec.policies import Mapped, Policies
 from cascade.spec.resource import Inject
 from cascade.spec.tail_call import TailCall
-from cascade.spec.template import ATOMS, find_leaf, freeze, is_container
+from cascade.spec.template import ATOMS, CONTAINERS, find_leaf, freeze, is_container
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -26,6 +26,8 @@ MODES = ("thread", "inline")
 """The modes that a plain function can choose between."""
 
 _LEAVES = (LazyResult, Inject)
+_SPECIAL = (LazyResult, Inject, Constant, *CONTAINERS)
+"""Arguments that have to be looked at or into."""
 
 
 class Task(Generic[T_co]):
@@ -67,7 +69,7 @@ class Task(Generic[T_co]):
                 kind = type(value)
                 if kind is LazyResult:
                     needed[id(value)] = value
-                elif kind not in ATOMS:
+                elif kind not in ATOMS and isinstance(value, _SPECIAL) and not _is_empty(value):
                     break
             else:
                 return make_lazy(self, bound, tuple(needed.values()))
@@ -148,6 +150,10 @@ def check_lengths(task: str, lengths: dict[str, int]) -> None:
 def _values_of(bound: Bound) -> tuple[Any, ...]:
     values, keywords = bound
     return values if keywords is None else (*values, *keywords.values())
+
+
+def _is_empty(value: Any) -> bool:
+    return type(value) in CONTAINERS and not value
 
 
 def _frozen(bound: Bound) -> tuple[Bound, tuple[LazyResult[Any], ...], tuple[str, ...]]:

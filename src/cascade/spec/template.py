@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-_CONTAINERS = (list, tuple, dict, set, frozenset)
+CONTAINERS = (list, tuple, dict, set, frozenset)
+"""What lazy results are looked for in."""
 
 ATOMS = frozenset({int, float, str, bool, type(None), bytes, complex})
 """Types that can't hold a lazy result; most arguments are of these."""
@@ -17,7 +18,7 @@ ATOMS = frozenset({int, float, str, bool, type(None), bytes, complex})
 
 def is_container(value: object) -> bool:
     """Whether lazy results are looked for inside `value`."""
-    return isinstance(value, _CONTAINERS)
+    return isinstance(value, CONTAINERS)
 
 
 def _children(container: Any) -> Iterable[Any]:
