@@ -193,7 +193,7 @@ def test_twins_of_equal_value_change_nothing(case: Case) -> None:
 def test_rank_and_drops_hold_for_any_topological_order(case: Case, random: Any) -> None:
     graph = build(case.target)
     place = numbering(case, graph)
-    missing = list(graph.in_degrees)
+    missing = graph.in_degrees
     ready = [node for node in range(len(graph)) if not missing[node]]
     order = []
     while ready:

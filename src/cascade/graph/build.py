@@ -40,7 +40,7 @@ def build(target: Target) -> Graph:
     if isinstance(target, LazyResult):
         goals: tuple[LazyResult[Any], ...] = (target,)
         if not target.dependencies and target.policies is NO_POLICIES and not target.injections:
-            return Graph([target], [()], [[]], [0], [None], [1], FromNode(0), None)
+            return Graph([target], [()], {}, [None], [1], FromNode(0), None)
     else:
         _check_target(target)
         template = freeze(target, (LazyResult,))
@@ -48,39 +48,32 @@ def build(target: Target) -> Graph:
     nodes, twins = _collect(goals)
     numbers = {lazy.call: number for number, lazy in enumerate(nodes)}
     needs: list[tuple[int, ...]] = []
-    successors: list[list[int]] = [[] for _ in nodes]
-    in_degrees: list[int] = []
+    order_only: dict[int, tuple[int, ...]] = {}
     recipes: list[AnyRecipe] = []
-    for_order: list[int] = []
+    consumers = [0] * len(nodes)
     plain = True
     for number, lazy in enumerate(nodes):
         wanted = tuple([numbers[other.call] for other in lazy.dependencies])
         if twins:
             wanted = tuple(dict.fromkeys(wanted))
-        before = wanted
         policies = lazy.policies
         if policies is not NO_POLICIES:
             plain = False
             if policies.needed:
                 more = [numbers[other.call] for other in policies.needed]
-                before = wanted = tuple(dict.fromkeys([*wanted, *more]))
+                wanted = tuple(dict.fromkeys([*wanted, *more]))
             if policies.after:
                 more = [numbers[other.call] for other in policies.after]
-                before = tuple(dict.fromkeys([*wanted, *more]))
-                for_order += before[len(wanted) :]
+                order_only[number] = tuple(dict.fromkeys([*wanted, *more]))[len(wanted) :]
         elif lazy.injections:
             plain = False
-        for other in before:
-            successors[other].append(number)
+        for other in wanted:
+            consumers[other] += 1
         needs.append(wanted)
-        in_degrees.append(len(before))
         if wanted or lazy.injections:
             recipes.append(_recipe(lazy, wanted, numbers))
         else:
             recipes.append(None)
-    consumers = list(map(len, successors))
-    for other in for_order:
-        consumers[other] -= 1
     result: Source
     if isinstance(target, LazyResult):
         result = FromNode(numbers[target.call])
@@ -88,9 +81,7 @@ def build(target: Target) -> Graph:
         result = _source(template, numbers)
     for goal in {numbers[goal.call] for goal in goals}:
         consumers[goal] += 1
-    return Graph(
-        nodes, needs, successors, in_degrees, recipes, consumers, result, None if plain else numbers
-    )
+    return Graph(nodes, needs, order_only, recipes, consumers, result, None if plain else numbers)
 
 
 def _check_target(target: Target) -> None:

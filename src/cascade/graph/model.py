@@ -65,23 +65,22 @@ class Graph:
     """
 
     __slots__ = (
+        "_successors",
         "consumers",
-        "in_degrees",
         "needs",
         "nodes",
         "numbers",
+        "order_only",
         "plain",
         "recipes",
         "result",
-        "successors",
     )
 
     def __init__(
         self,
         nodes: Sequence[LazyResult[Any]],
         needs: list[tuple[int, ...]],
-        successors: list[list[int]],
-        in_degrees: list[int],
+        order_only: dict[int, tuple[int, ...]],
         recipes: list[AnyRecipe],
         consumers: list[int],
         result: Source,
@@ -91,10 +90,8 @@ class Graph:
         """The lazy results, by number."""
         self.needs = needs
         """For each node, the nodes whose values it needs (arguments, conditions, amounts)."""
-        self.successors = successors
-        """For each node, the nodes that can't start before it has ended."""
-        self.in_degrees = in_degrees
-        """For each node, how many nodes must have ended before it can start."""
+        self.order_only = order_only
+        """The nodes that must have ended before some node, though it doesn't need their values."""
         self.recipes = recipes
         """For each node, how its arguments are made; see `AnyRecipe`."""
         self.consumers = consumers
@@ -106,8 +103,34 @@ class Graph:
         self.plain = numbers is None
         """Whether no node has policies or injected resources."""
 
+        self._successors: list[list[int]] | None = None
+
     def __len__(self) -> int:
         return len(self.nodes)
+
+    @property
+    def successors(self) -> list[list[int]]:
+        """For each node, the nodes that can't start before it has ended.
+
+        Made when first asked for: what runs in order doesn't need them.
+        """
+        if self._successors is None:
+            successors: list[list[int]] = [[] for _ in self.nodes]
+            for node, wanted in enumerate(self.needs):
+                for other in wanted:
+                    successors[other].append(node)
+                for other in self.order_only.get(node, ()):
+                    successors[other].append(node)
+            self._successors = successors
+        return self._successors
+
+    @property
+    def in_degrees(self) -> list[int]:
+        """For each node, how many nodes must have ended before it can start; a fresh list."""
+        degrees = list(map(len, self.needs))
+        for node, others in self.order_only.items():
+            degrees[node] += len(others)
+        return degrees
 
     def number_of(self, lazy: LazyResult[Any]) -> int:
         """Return the number of a lazy result that is needed by the policies of a node."""

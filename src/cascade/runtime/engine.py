@@ -268,7 +268,7 @@ class Engine:
         closing = False
         error: BaseException | None = None
         outer = current_run.get()
-        current_run.set(run.run_id)
+        current_run.set(run.serial)
         holder = current_attempt.get()
         if holder is not None and not holder.waits(run.loop):
             holder = None

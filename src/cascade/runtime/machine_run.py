@@ -65,7 +65,7 @@ class MachineRun(Run):
         self._began = loop.time()
         self.started()
         self._outer = current_run.get()
-        current_run.set(self.run_id)
+        current_run.set(self.serial)
         holder = current_attempt.get()
         self._holder = holder if holder is not None and holder.waits(loop) else None
         self.engine.enter(self)

@@ -89,7 +89,7 @@ class MapRun(Run):
         request: Request | None,
     ) -> None:
         super().__init__(parent.engine, count)
-        self.loop, self.run_id = parent.loop, parent.run_id
+        self.loop, self.serial = parent.loop, parent.serial
         self._parent = parent
         self._map = map_node
         self._arguments = arguments

@@ -9,16 +9,34 @@ from cascade.runtime.trampoline import run_steps
 from cascade.spec.lazy import LazyResult
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from cascade.runtime.graph_run import GraphRun
     from cascade.runtime.ticket import Request
     from cascade.spec.binding import Bound
 
 
-async def run_node(run: GraphRun, node: int) -> Any:
-    """Run a node whose inputs are there and whose condition holds; return its value."""
-    if run.policies_of(node).mapped is not None:
-        (_, arguments), request = await prepare_node(run, node)
-        return await run_map(run, node, arguments or {}, request)
+def run_node(run: GraphRun, node: int) -> Coroutine[Any, Any, Any]:
+    """Return what runs a node whose inputs are there and whose condition holds.
+
+    Raises:
+        TypeError, ValueError: a computed amount isn't a number ≥ 0; it names the resource.
+    """
+    lazy = run.lazy_of(node)
+    if lazy.policies.mapped is not None:
+        return _run_map(run, node)
+    if lazy.injections:
+        return _run_with_resources(run, node)
+    request = amounts_of(run, node)
+    return run_steps(run, node, lazy.task, run.arguments(node), request)
+
+
+async def _run_map(run: GraphRun, node: int) -> list[Any]:
+    (_, arguments), request = await prepare_node(run, node)
+    return await run_map(run, node, arguments or {}, request)
+
+
+async def _run_with_resources(run: GraphRun, node: int) -> Any:
     task = run.lazy_of(node).task
     # Not by way of a name: an endless machine must not keep the arguments of its first step.
     return await run_steps(run, node, task, *await prepare_node(run, node))

@@ -118,7 +118,7 @@ class ReadyQueue(Run):
     async def _run_ready_queue(self, done: int = 0) -> None:
         """Run nodes as they get ready, but for the first so many of the plan's order."""
         graph = self.plan.graph
-        self._missing = list(graph.in_degrees)
+        self._missing = graph.in_degrees
         self._consumers = list(graph.consumers)
         ended = self.plan.order[:done]
         for node in ended:

@@ -51,15 +51,15 @@ class Run:
         "charged",
         "engine",
         "loop",
-        "run_id",
         "scope",
+        "serial",
         "states",
     )
 
     loop: asyncio.AbstractEventLoop
     """The loop that it runs on."""
-    run_id: str
-    """Its id, for events."""
+    serial: int
+    """Its number."""
 
     def __init__(
         self,
@@ -84,10 +84,15 @@ class Run:
         return bus if bus is not None and bus.hot else None
 
     def number(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Give the run its loop, and an id on it."""
+        """Give the run its loop, and a number on it."""
         self.loop = loop
         # A virtual loop numbers its runs itself: the same seed gives the same events.
-        self.run_id = f"run-{next(getattr(loop, 'run_numbers', _run_numbers))}"
+        self.serial = next(getattr(loop, "run_numbers", _run_numbers))
+
+    @property
+    def run_id(self) -> str:
+        """Its id, for events."""
+        return f"run-{self.serial}"
 
     @abstractmethod
     def lazy_of(self, node: int) -> LazyResult[Any]:
