@@ -153,7 +153,7 @@ def test_a_task_that_fails_while_the_run_is_cancelled_is_noted() -> None:
 
 
 def test_of_two_failures_at_the_same_time_one_is_raised_and_the_other_noted() -> None:
-    raised, _, _ = run_virtual(outcome([fail(LookupError("first")), fail(OSError("second"))]))
+    raised, _, _ = run_virtual(outcome([fail(LookupError("first"), 1), fail(OSError("second"), 1)]))
     assert isinstance(raised, LookupError)
     assert any("second" in note for note in raised.__notes__)
 
@@ -214,8 +214,9 @@ def test_a_task_that_cancels_itself_is_no_success(
             await asyncio.sleep(0)
         return "value"
 
+    waiting = wait(100)  # declared first, and so under way when the other one begins
     call = give_up().with_constraints(slot=1) if constrained else give_up()
-    raised, end, recorder = run_virtual(outcome([call, wait(100)]))
+    raised, end, recorder = run_virtual(outcome([waiting, call]))
     assert isinstance(raised, asyncio.CancelledError)
     assert end == 0.0
     assert statuses(recorder) == {"give_up": "cancelled", "wait": "cancelled"}
