@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.harness import Row, Sample, collector
 from observatory.experiments.config import FirefliesConfig
-from observatory.experiments.fireflies import Fireflies
+from observatory.experiments.fireflies import Fireflies, lead
 from observatory.flashes import Flash
 from observatory.networking.topology import moore_neighbors
 
@@ -110,7 +110,7 @@ class BareWorld:
         """Let the agents live for the configured time."""
         config = self.config
         loop = asyncio.get_running_loop()
-        self._start = start = loop.time()
+        self._start = start = loop.time() + lead(config.num_agents)
         self._end = start + config.duration
         draw = random.Random(config.seed)
         agents = [

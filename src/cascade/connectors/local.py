@@ -23,6 +23,8 @@ __all__ = ["LocalBroker", "LocalBusConnector", "LocalSubscription"]
 _log = logging.getLogger("cascade.connectors.local")
 
 Callback = Callable[[str, Any], Awaitable[None]]
+MATCHED = 1024
+"""For how many topics a broker remembers who is told of them."""
 
 
 class LocalBroker:
@@ -49,6 +51,7 @@ class LocalBroker:
     __slots__ = (
         "__weakref__",
         "_loop",
+        "_matched",
         "_queue_size",
         "_retained",
         "_serial",
@@ -64,6 +67,8 @@ class LocalBroker:
         self._serial = 0
         self._subscriptions: TopicTree[LocalSubscription] = TopicTree()
         self._retained: TopicTree[_Retained] = TopicTree()
+        # Who is told of the topics that were published to, until a subscription comes or goes.
+        self._matched: dict[str, list[LocalSubscription]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def publish(self, topic: str, payload: Any, retain: bool = False) -> None:
@@ -80,6 +85,13 @@ class LocalBroker:
             ValueError: `topic` is empty or contains a wildcard or NUL.
             ConnectorError: another running loop has subscriptions on this broker.
         """
+        if not retain and type(topic) is str:
+            known = self._matched.get(topic)
+            if known is not None:
+                loop = self._bind()
+                for subscription in known:
+                    self._deliver(subscription, topic, payload, loop)
+                return
         levels = topic_levels(topic)
         loop = self._bind()
         if retain:
@@ -91,6 +103,9 @@ class LocalBroker:
         receivers = self._subscriptions.matched_by(levels)
         if len(receivers) > 1:
             receivers.sort(key=_by_serial)
+        if len(self._matched) >= MATCHED:
+            self._matched.clear()
+        self._matched[topic] = receivers
         for subscription in receivers:
             self._deliver(subscription, topic, payload, loop)
 
@@ -118,6 +133,7 @@ class LocalBroker:
         loop = self._bind()
         subscription = LocalSubscription(self, self._next_serial(), topic, callback)
         self._subscriptions.add(levels, subscription.serial, subscription)
+        self._matched.clear()
         for message in sorted(self._retained.matching(levels), key=_by_serial):
             self._deliver(subscription, message.topic, message.payload, loop)
         return subscription
@@ -158,6 +174,7 @@ class LocalBroker:
 
     def _remove(self, subscription: LocalSubscription) -> None:
         self._subscriptions.remove(subscription.topic.split("/"), subscription.serial)
+        self._matched.clear()
 
 
 class LocalSubscription:

@@ -259,6 +259,7 @@ class ReadyQueue(Run):
                     await self._woken()
             except asyncio.CancelledError as error:
                 interrupted = error
+        self._ready.clear()  # what some have released by ending well all the same
         return interrupted
 
     # Starting a node

@@ -28,9 +28,15 @@ def call_at(when: float, callback: Callable[[*Ts], object], *args: *Ts) -> async
         ValueError: `when` is not-a-number.
         RuntimeError: no event loop is running.
     """
-    if type(when) is not float or when != when:
-        when = check_time("when", when)
-    return asyncio.get_running_loop().call_at(when, callback, *args)
+    when = check_time("when", when)
+    return call_on(asyncio.get_running_loop(), when, callback, *args)
+
+
+def call_on(
+    loop: asyncio.AbstractEventLoop, when: float, callback: Callable[[*Ts], object], *args: *Ts
+) -> asyncio.TimerHandle:
+    """Do what `call_at` does, for callers that have checked the time and know the running loop."""
+    return loop.call_at(when, callback, *args)
 
 
 async def wait_until(when: float) -> None:
@@ -42,12 +48,13 @@ async def wait_until(when: float) -> None:
         TypeError: `when` isn't a number.
         ValueError: `when` is not-a-number.
     """
-    when = check_time("when", when)
+    if type(when) is not float or when != when:
+        when = check_time("when", when)
     loop = asyncio.get_running_loop()
     if when <= loop.time():
         return
     due: asyncio.Future[None] = loop.create_future()
-    timer = loop.call_at(when, _wake, due)
+    timer = call_on(loop, when, _wake, due)
     try:
         await due
     finally:

@@ -141,13 +141,18 @@ def run(work: Coroutine[Any, Any, Any], *, virtual: bool) -> int:
             factory = uvloop.new_event_loop
     if signal.getsignal(signal.SIGINT) is _end_at_once:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    whole = until_signalled(work)
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(until_signalled(work))
+            runner.run(whole)
     except KeyboardInterrupt:
         return 130
     except EndedBySignal as ended:
         return 128 + ended.number
+    finally:
+        # Ctrl-C may have come before they were begun; otherwise this does nothing.
+        whole.close()
+        work.close()
     return 0
 
 

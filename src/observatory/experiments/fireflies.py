@@ -129,7 +129,7 @@ class Fireflies:
         self._loop = loop = asyncio.get_running_loop()
         self._virtual = getattr(loop, "virtual", False)
         self._began = monotonic()
-        self._start = start = loop.time()
+        self._start = start = loop.time() + (0.0 if self._virtual else lead(config.num_agents))
         draw = random.Random(config.seed)
         phases = [draw.uniform(0, config.period) for _ in range(config.num_agents)]
         due = [start + (config.period - phase) for phase in phases]
@@ -161,8 +161,10 @@ class Fireflies:
             self._ended = monotonic()
             self._loop = None
 
-    async def _live(self, agent: int, phase: float, due: float, recorder: Recorder) -> None:
-        """Be one agent: an engine of its own, the limit of all."""
+    def _live(
+        self, agent: int, phase: float, due: float, recorder: Recorder
+    ) -> Coroutine[Any, Any, Any]:
+        """Return the life of one agent: in an engine of its own, under the limit of all."""
         config = self.config
         width, height = config.shape
         workflow = firefly_agent(
@@ -181,7 +183,7 @@ class Fireflies:
         if config.limit is not None:
             workflow = workflow.with_constraints(**{SLOT: 1})
         engine = cs.Engine(resource_manager=self.manager)
-        await engine.run(workflow, use_vm=True)
+        return engine.run(workflow, use_vm=True)
 
     async def _sample(self, recorder: Recorder) -> None:
         """Sample the slots in use, and R at the end of every period."""
@@ -224,7 +226,7 @@ class Fireflies:
             slots = self.manager.statistics().resources[SLOT]
             active, waiting = int(slots.used), slots.waiting
         return Moment(
-            time=now - self._start,
+            time=max(0.0, now - self._start),
             order_parameter=recorder.order_parameter(now),
             alight=recorder.alight(now, config.decay_duty_cycle * config.period),
             flashes=recorder.count,
@@ -285,6 +287,14 @@ class Fireflies:
             dropped=sum(channel.dropped for channel in self._channels) + self._broker.dropped,
             digest=recorder.digest,
         )
+
+
+def lead(agents: int) -> float:
+    """Return how many seconds before the start agents are made, on real time.
+
+    So that the first to flash aren't late because the last are still being made.
+    """
+    return 50e-6 * agents
 
 
 async def _until_first(end: asyncio.Task[None], others: list[asyncio.Task[None]]) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any, Literal, get_args
 
 from cascade.errors import ChannelFullError
-from cascade.runtime.timers import call_at
+from cascade.runtime.timers import call_on
 from cascade.spec.checks import check_time, check_whole
 
 __all__ = ["DirectChannel", "Overflow"]
@@ -106,8 +106,12 @@ class DirectChannel:
         Raises:
             ChannelFullError: the inbox is full and `overflow` is ``"error"`` or ``"wait"``.
         """
-        if self._receiver is not None:
-            receiver = self._next_receiver()
+        receiver = self._receiver
+        if receiver is not None:
+            if self._later_receivers is None and not receiver.done():
+                self._receiver = None  # what `_next_receiver` does for the usual one
+            else:
+                receiver = self._next_receiver()
             if receiver is not None:
                 receiver.set_result(message)
                 return
@@ -158,7 +162,9 @@ class DirectChannel:
             TypeError: `when` isn't a number.
             ValueError: `when` is not-a-number.
         """
-        return self._receive(None, check_time("when", when))
+        if type(when) is not float or when != when:
+            when = check_time("when", when)
+        return self._receive(None, when)
 
     def drain(self) -> list[Any]:
         """Take all messages out of the inbox, oldest first; senders that wait move up."""
@@ -187,7 +193,7 @@ class DirectChannel:
             if self._later_receivers is None:
                 self._later_receivers = OrderedDict()
             self._later_receivers[future] = None
-        timer = None if when == math.inf else call_at(when, _expire, future)
+        timer = None if when == math.inf else call_on(loop, when, _expire, future)
         try:
             message = await future
         except BaseException:
