@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check prove bench-quick format clean
+.PHONY: help demo test check prove bench bench-quick format clean
 help:
 	@echo "make demo         900 fireflies fall into step, in about a minute"
 	@echo "make test         the whole test suite"
 	@echo "make check        formatting, lint and types"
 	@echo "make prove        the proofs that take long: each kept mutant is noticed by a test"
-	@echo "make bench-quick  the benchmarks, in their short form"
+	@echo "make bench        the benchmarks, with peers: writes benchmarks/results.md and a figure"
+	@echo "make bench-quick  the benchmarks in their short form, which fails at twice a budget"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -32,6 +33,14 @@ check: $(READY)
 
 prove: $(READY)
 	$(BIN)/python -m prove
+
+PEERS := .venv/.peers
+$(PEERS): $(READY)
+	PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --editable ".[dev,peers]"
+	@touch $(PEERS)
+
+bench: $(PEERS)
+	$(BIN)/python -m benchmarks --results benchmarks
 
 bench-quick: $(READY)
 	$(BIN)/python -m benchmarks --quick

@@ -16,6 +16,9 @@ AGENTS = 10_000
 PATIENCE = 3600.0
 """How long an agent waits at most, in seconds: the timer is made, but never goes off."""
 
+MEMORY = 3.2 * 1024
+"""How many bytes an agent may occupy while it waits."""
+
 Meanwhile = Callable[[], None]
 """Called when all agents wait."""
 
@@ -100,9 +103,10 @@ def agents(quick: bool) -> Iterable[Row]:
             AGENTS,
             lambda: bare(_nothing),
             lambda: with_engines(_nothing),
-            6.0,
+            3.0,
             5 if quick else 9,
-        )
+        ),
+        quick,
     )
     floor, ours = memory_of(bare), memory_of(with_engines)
     yield Row(
@@ -112,6 +116,8 @@ def agents(quick: bool) -> Iterable[Row]:
         Sample.of([floor]),
         Sample.of([ours]),
         ours / floor,
+        f"≤ {MEMORY / 1024:g} KiB",
+        ours > MEMORY * (2 if quick else 1),
     )
 
 

@@ -1,9 +1,10 @@
-"""Measuring: one work, done by Cascade and by its floor, in turn, in the same process.
+"""Measuring: one work, done by Cascade, by its floor and by peers, in turn, in the same process.
 
-The floor of a work is the same work written by hand with the standard library. Both sides run
-under the same rules: a full collection before each measurement and no collector during it, unless
-the work asks for the collector. They take turns, and who begins changes with every round, so that
-a machine that gets slower or faster does so for both.
+The floor of a work is the same work written by hand, as the row says. A peer is another library
+that does it, at a size that it can stand. All sides run under the same rules: a full collection
+before each measurement and no collector during it, unless the work asks for the collector. They
+take turns, and who begins changes with every round, so that a machine that gets slower or faster
+does so for all.
 """
 
 from __future__ import annotations
@@ -20,6 +21,22 @@ from typing import Any
 
 ATTEMPTS = 3
 """How often a benchmark is run before a budget counts as exceeded."""
+TOLERANCE = 2.0
+"""How many times its budget a ratio may be in the short form, which runs on noisy machines too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another library that does the same work."""
+
+    name: str
+    """What it is called."""
+    items: int
+    """How many items it does, which may be fewer; times are given for one of them."""
+    do: Callable[[], Any]
+    """Does the work. May return a coroutine."""
+    rounds: int = 3
+    """In how many of the rounds it takes part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +57,10 @@ class Work:
     """How often each side is measured."""
     collector: bool = False
     """Whether the cyclic collector stays on during the measurements."""
+    peers: Sequence[Peer] = ()
+    """Who else does it."""
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+    """Makes the event loop; None: that of asyncio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +102,30 @@ class Row:
     """What is accepted, in words; empty if the row is only reported."""
     exceeded: bool = False
     """Whether it is more than that."""
+    peers: tuple[tuple[str, int, Sample, float], ...] = ()
+    """Of each peer its name, its number of items, its measurements, and their ratio to the
+    floor's."""
 
 
 Benchmark = Callable[[bool], Iterable[Row]]
 """Measures a few related works; the argument says whether the short form is wanted."""
 
 
-def measure(work: Work) -> Row:
-    """Time both sides of a work and compare their medians, in microseconds for an item.
+def measure(work: Work, quick: bool = False) -> Row:
+    """Time all sides of a work and compare their medians, in microseconds for an item.
+
+    Args:
+        work: what is done.
+        quick: the short form: no peers, and twice the budget is accepted.
 
     Raises:
         RuntimeError: the two sides don't come to the same result.
     """
     floors: list[float] = []
     ours: list[float] = []
-    with asyncio.Runner() as runner:
+    peers: Sequence[Peer] = () if quick else work.peers
+    others: dict[str, list[float]] = {peer.name: [] for peer in peers}
+    with asyncio.Runner(loop_factory=work.loop) as runner:
         for turn in range(work.rounds):
             sides = [(work.floor, floors), (work.cascade, ours)]
             results = []
@@ -106,14 +136,24 @@ def measure(work: Work) -> Row:
                     f"{work.name}: the two sides differ, {results[0]!r} and {results[1]!r}"
                 )
             del results
+            for peer in peers:
+                if turn < peer.rounds:
+                    _timed(runner, peer.do, others[peer.name], work.collector)
     scale = 1e6 / work.items
     floor = Sample.of([seconds * scale for seconds in floors])
     cascade = Sample.of([seconds * scale for seconds in ours])
     ratio = cascade.median / floor.median
-    if work.budget is None:
-        return Row(work.name, work.items, "µs", floor, cascade, ratio)
-    budget = f"≤ {work.budget:g} ×"
-    return Row(work.name, work.items, "µs", floor, cascade, ratio, budget, ratio > work.budget)
+    found = []
+    for peer in peers:
+        if others[peer.name]:
+            sample = Sample.of([seconds * 1e6 / peer.items for seconds in others[peer.name]])
+            found.append((peer.name, peer.items, sample, sample.median / floor.median))
+    budget, exceeded = "", False
+    if work.budget is not None:
+        accepted = work.budget * TOLERANCE if quick else work.budget
+        budget = f"≤ {work.budget:g} ×"
+        exceeded = ratio > accepted
+    return Row(work.name, work.items, "µs", floor, cascade, ratio, budget, exceeded, tuple(found))
 
 
 def settle(benchmark: Benchmark, quick: bool) -> list[tuple[Row, int]]:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import cascade as cs
-from benchmarks.harness import Row, Work, measure
+from benchmarks import peers
+from benchmarks.harness import Peer, Row, Work, measure
 
 
 async def contend_semaphore(waiters: int, slots: int, resources: int) -> None:
@@ -70,12 +71,13 @@ def contention(quick: bool) -> Iterable[Row]:
                 ),
                 2.5 if priorities else 2.2 if resources == 2 else 1.7,
                 rounds,
-            )
+            ),
+            quick,
         )
-    yield _uncontended(20_000 if quick else 100_000)
+    yield _uncontended(20_000 if quick else 100_000, quick)
 
 
-def _uncontended(count: int) -> Row:
+def _uncontended(count: int, quick: bool) -> Row:
     async def semaphore() -> None:
         slots = asyncio.Semaphore(10)
         for _ in range(count):
@@ -89,55 +91,89 @@ def _uncontended(count: int) -> Row:
             ticket = await manager.acquire(amounts)
             ticket.release()
 
-    return measure(Work("acquire and release, nobody else", count, semaphore, manager, 4.0, 7))
+    work = Work("acquire and release, nobody else", count, semaphore, manager, 4.0, 7)
+    return measure(work, quick)
 
 
 ENGINES = 1_000
 STEPS = 10
 SLOTS = 100
+TASKS = 10_000
+NAP = 0.001
+"""How long each task or step holds its slot, in seconds."""
 
 
-async def step_with_semaphore() -> None:
-    """Make tasks take turns: each step holds one of the slots."""
+async def nap_with_semaphore(workers: int, times: int) -> None:
+    """Let coroutines take turns: each nap holds one of the slots."""
     slots = asyncio.Semaphore(SLOTS)
 
     async def work() -> None:
-        for _ in range(STEPS):
+        for _ in range(times):
             async with slots:
-                await asyncio.sleep(0)
+                await asyncio.sleep(NAP)
 
-    await asyncio.gather(*[work() for _ in range(ENGINES)])
+    await asyncio.gather(*[work() for _ in range(workers)])
 
 
 @cs.task
-async def stepping(left: int) -> Any:
-    """One of several steps, each of which lets the others run."""
-    await asyncio.sleep(0)
+async def nap() -> None:
+    """Hold a slot for a while."""
+    await asyncio.sleep(NAP)
+
+
+@cs.task
+async def napping(left: int) -> Any:
+    """One of several steps, each of which holds a slot for a while."""
+    await asyncio.sleep(NAP)
     return cs.TailCall(left - 1) if left > 1 else None
 
 
-async def step_with_engines() -> None:
-    """Make engines take turns that share one manager."""
+async def nap_with_engines() -> None:
+    """Let engines take turns that share one manager."""
     manager = cs.ResourceManager(capacity={"slot": SLOTS})
     await asyncio.gather(
         *[
             cs.Engine(resource_manager=manager).run(
-                stepping(STEPS).with_constraints(slot=1), use_vm=True
+                napping(STEPS).with_constraints(slot=1), use_vm=True
             )
             for _ in range(ENGINES)
         ]
     )
 
 
-def engines(quick: bool) -> Iterable[Row]:
-    """Run a thousand engines that share 100 slots."""
+def slots(quick: bool) -> Iterable[Row]:
+    """Share 100 slots among the tasks of one graph, and among a thousand engines."""
+    rounds = 5 if quick else 9
+    plan = cs.Engine().plan([nap().with_constraints(slot=1) for _ in range(TASKS)])
+
+    async def one_graph() -> None:
+        await cs.Engine(system_resources={"slot": SLOTS}).run(plan)
+
+    others: list[Peer] = []
+    if not quick and peers.available("anyio", "anyio"):
+        others.append(peers.anyio_slots(TASKS, SLOTS, NAP))
+    if not quick and peers.available("aiometer", "aiometer"):
+        others.append(peers.aiometer_slots(TASKS, SLOTS, NAP))
     yield measure(
         Work(
-            f"{ENGINES:,} engines × {STEPS} steps, {SLOTS} slots",
+            f"{TASKS:,} tasks of one graph, {SLOTS} slots, 1 ms each",
+            TASKS,
+            lambda: nap_with_semaphore(TASKS, 1),
+            one_graph,
+            1.5,
+            rounds,
+            peers=others,
+        ),
+        quick,
+    )
+    yield measure(
+        Work(
+            f"{ENGINES:,} engines × {STEPS} steps, {SLOTS} slots, 1 ms each",
             ENGINES * STEPS,
-            step_with_semaphore,
-            step_with_engines,
-            4.0,
-            7 if quick else 15,
-        )
+            lambda: nap_with_semaphore(ENGINES, STEPS),
+            nap_with_engines,
+            1.3,
+            rounds,
+        ),
+        quick,
     )

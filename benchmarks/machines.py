@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import cascade as cs
-from benchmarks.harness import Row, Work, measure
+from benchmarks import peers
+from benchmarks.harness import Peer, Row, Work, measure
 
 
 class Again:
@@ -73,11 +74,14 @@ def steps(quick: bool) -> Iterable[Row]:
         return engine.run(target, use_vm=True)
 
     works = (
-        ("async step", lambda: bounce_async(count), add_async_task, False, 6.0),
-        ("inline step", lambda: bounce(count), add_inline_task, False, 6.0),
-        ("async step, limited", lambda: bounce_async(count), add_async_task, True, 10.0),
-        ("inline step, limited", lambda: bounce(count), add_inline_task, True, 14.0),
+        ("async step", lambda: bounce_async(count), add_async_task, False, 4.5),
+        ("inline step", lambda: bounce(count), add_inline_task, False, 4.5),
+        ("async step, limited", lambda: bounce_async(count), add_async_task, True, 8.0),
+        ("inline step, limited", lambda: bounce(count), add_inline_task, True, 8.0),
     )
+    others: list[Peer] = []
+    if not quick and peers.available("simpy", "simpy"):
+        others = [peers.simpy_steps(50_000)]
     for name, floor, task, limited, budget in works:
         yield measure(
             Work(
@@ -87,5 +91,7 @@ def steps(quick: bool) -> Iterable[Row]:
                 lambda task=task, limited=limited: run(task, limited),  # type: ignore[misc]
                 budget,
                 rounds,
-            )
+                peers=others if name == "inline step" else (),
+            ),
+            quick,
         )

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import cascade as cs
 from cascade import testing
 from observatory.experiments.config import FirefliesConfig
 from observatory.reference.fireflies import simulate
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # they aren't part of what is installed
 
-from benchmarks import fireflies, graphs, harness, limits, machines, view
+from benchmarks import fireflies, graphs, harness, limits, machines, peers, profile, results, view
 from benchmarks.__main__ import main
-from benchmarks.harness import Row, Sample, Work, measure, settle
+from benchmarks.harness import Peer, Row, Sample, Work, measure, settle
 from benchmarks.lights import Lights
 
 
@@ -42,7 +46,8 @@ class Loops:
             return lambda: [None for _ in range(turns)].clear()
 
         yield measure(
-            Work("counting", 1_000, count(1_000), count(30_000), self.budget, rounds=3 + quick)
+            Work("counting", 1_000, count(1_000), count(30_000), self.budget, rounds=3 + quick),
+            quick,
         )
 
 
@@ -136,7 +141,59 @@ class TestCommand:
         assert benchmark.measured == 3
         printed = capsys.readouterr()
         assert "EXCEEDED in 3 attempts" in printed.out
-        assert printed.err == "more than the budget, in each of 3 attempts: counting\n"
+        assert printed.err == "more than 2 times the budget, in each of 3 attempts: counting\n"
+
+    def test_the_short_form_accepts_twice_a_budget_and_the_long_one_does_not(self) -> None:
+        work = Work("waiting", 1, lambda: time.sleep(0.01), lambda: time.sleep(0.015), 1.0, 3)
+        assert measure(work).exceeded
+        assert not measure(work, quick=True).exceeded
+        assert measure(replace(work, budget=0.5), quick=True).exceeded
+
+    def test_peers_take_part_in_the_long_form(self, capsys: pytest.CaptureFixture[str]) -> None:
+        calls: list[int] = []
+
+        async def other() -> None:
+            calls.append(1)
+            await asyncio.sleep(0)
+
+        peer = Peer("elsewhere", 10, other, rounds=2)
+        work = Work("noting", 10, lambda: None, lambda: None, rounds=4, peers=[peer])
+        row = measure(work)
+        assert len(calls) == 2
+        [(name, items, sample, ratio)] = row.peers
+        assert (name, items) == ("elsewhere", 10)
+        assert ratio == sample.median / row.floor.median
+        assert main([], {"noted": lambda quick: [measure(work, quick)]}) == 0
+        assert any(x.startswith("    elsewhere") for x in capsys.readouterr().out.splitlines())
+        assert measure(work, quick=True).peers == ()
+
+    def test_peers_that_are_missing_are_named(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(peers, "missing", {})
+        assert not peers.available("no_such_module", "no-such-library")
+        assert peers.available("json", "json")
+        assert main([], {"loops": Loops(budget=None)}) == 0
+        assert "left out, as they aren't installed: no-such-library" in capsys.readouterr().out
+
+    def test_results_are_kept_as_a_page_and_a_figure(self, tmp_path: Path) -> None:
+        sample = Sample.of([2.0, 3.0])
+        other = ("elsewhere", 5, sample, 40.0)
+        row = Row("a work", 1000, "µs", sample, sample, 1.25, "≤ 1 ×", True, (other,))
+        results.write(tmp_path, "some machine", "first rule\nsecond rule", [row])
+        page = (tmp_path / "results.md").read_text()
+        assert "Written by `make bench` on some machine." in page
+        assert "| a work | 1,000 | µs | 2.5 (± 20%) | 2.5 (± 20%) | 1.25 |" in page
+        assert "≤ 1 × **exceeded**" in page
+        assert "elsewhere 2.5 (± 20%) (40 ×)" in page
+        assert ("![" in page) == (tmp_path / "results.svg").exists()
+
+    def test_profiling_says_what_it_needs(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(profile, "available", lambda *_: False)
+        assert profile.main(["events"]) == 1
+        assert "pip install cascade-py[peers]" in capsys.readouterr().err
 
     def test_runs_only_what_is_named(self) -> None:
         one, other = Loops(budget=None), Loops(budget=None)
@@ -154,13 +211,31 @@ class TestFloors:
     """A floor is only worth something if it does the same work."""
 
     def test_graphs(self) -> None:
-        needs = graphs.needs_of(10)
-        expected = graphs.run_sorted(dict(enumerate(needs)), 10)
-        assert asyncio.run(graphs.run_as_tasks(needs, 10)) == expected
+        needs, mix, mix_async = graphs.needs_of(10), graphs.mix, graphs.mix_async
+        expected = graphs.run_sorted(dict(enumerate(needs)), mix, lambda n: mix(n, 1, 2), 10)
+        as_tasks = graphs.run_as_tasks(needs, mix_async, lambda n: mix_async(n, 1, 2), 10)
+        assert asyncio.run(as_tasks) == expected
         assert graphs.run_in_pool(needs, 10) == expected
-        for task in (graphs.inline_mix, graphs.async_mix, graphs.thread_mix):
+        for task in (
+            graphs.inline_mix,
+            graphs.async_mix,
+            graphs.suspending_mix,
+            graphs.thread_mix,
+        ):
             target = graphs.declare(task, 10)
             assert asyncio.run(graphs.runner_of(target)()) == expected
+        assert cs.run(graphs.declare_nested(10)) == expected
+
+    def test_chains(self) -> None:
+        for task in (graphs.inline_increment, graphs.async_increment):
+            assert cs.run(graphs.declare_chain(task)) == graphs.CHAIN
+
+    def test_a_node_of_a_large_graph_is_measured_in_a_process_of_its_own(self) -> None:
+        run = [sys.executable, "-m", "benchmarks.million", "1000"]
+        root = Path(__file__).parent.parent
+        found = json.loads(subprocess.run(run, cwd=root, capture_output=True, check=True).stdout)
+        assert found["microseconds"] > 0
+        assert found["bytes"] >= 0
 
     def test_trampolines(self) -> None:
         assert machines.bounce(100) == asyncio.run(machines.bounce_async(100)) == 5050

@@ -65,7 +65,9 @@ class TestTargets:
         assert len(build(target)) == 2
         assert testing.run_virtual(target) == shape("one", "two")
 
-    @pytest.mark.parametrize("target", [None, 5, "x", [()], {"a": [1]}, set(), same.fn], ids=repr)
+    @pytest.mark.parametrize(
+        "target", [None, 5, "x", [()], {"a": [1]}, set(), same.fn], ids=range(7)
+    )
     def test_without_a_lazy_result_it_is_no_target(self, target: Any) -> None:
         with pytest.raises(TypeError, match="a target is a lazy result, or a list"):
             build(target)

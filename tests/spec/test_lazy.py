@@ -57,7 +57,9 @@ class TestValue:
         assert len({first, second, first}) == 2
         assert [second, first].index(first) == 1
 
-    @pytest.mark.parametrize("other", [1, None, "x", [], object()], ids=repr)
+    @pytest.mark.parametrize(
+        "other", [1, None, "x", [], object()], ids=lambda other: type(other).__name__
+    )
     def test_comparing_with_anything_else_is_an_error(self, other: Any) -> None:
         lazy: Any = same(1)
         comparisons: list[Callable[[], Any]] = [

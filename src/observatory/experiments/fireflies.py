@@ -68,6 +68,8 @@ class Fireflies:
         watch_interval: seconds between two such calls.
         view: runs beside the agents; when it returns, the experiment ends in order.
         keep_flashes: keep every flash in `recorder.flashes`.
+        draw: gives each agent its initial phase, between two bounds, in agent order; by default
+            ``random.Random(seed).uniform``.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Fireflies:
         watch_interval: float = 1.0,
         view: View | None = None,
         keep_flashes: bool = False,
+        draw: Callable[[float, float], float] | None = None,
     ) -> None:
         self.config = config
         """The settings."""
@@ -97,6 +100,7 @@ class Fireflies:
         self._watch_interval = watch_interval
         self._view = view
         self._keep_flashes = keep_flashes
+        self._draw = draw
         self._channels = [DirectChannel(owner_id=agent) for agent in range(config.num_agents)]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._start = self._now = 0.0
@@ -130,8 +134,8 @@ class Fireflies:
         self._virtual = getattr(loop, "virtual", False)
         self._began = monotonic()
         self._start = start = loop.time() + (0.0 if self._virtual else lead(config.num_agents))
-        draw = random.Random(config.seed)
-        phases = [draw.uniform(0, config.period) for _ in range(config.num_agents)]
+        draw = self._draw or random.Random(config.seed).uniform
+        phases = [draw(0, config.period) for _ in range(config.num_agents)]
         due = [start + (config.period - phase) for phase in phases]
         self.recorder = Recorder(
             list(due), config.period, start, start + config.duration, self._log, self._keep_flashes
