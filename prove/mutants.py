@@ -235,8 +235,8 @@ MUTANTS = (
     Mutant(
         "a rule doesn't hold for machines that are under way",
         MACHINE,
-        "if rules is not None and rules.version != version:",
-        "if rules is not None and not steps and rules.version != version:",
+        "if manager.rules is not None and manager.rules.version != version:",
+        "if manager.rules is not None and not steps and manager.rules.version != version:",
         STEERING,
     ),
     Mutant(

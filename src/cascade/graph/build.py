@@ -168,27 +168,40 @@ def _recipe(lazy: LazyResult[Any], wanted: tuple[int, ...], numbers: dict[int, i
             return direct[0] if len(direct) == 1 else itemgetter(*direct)
         if not lazy.dependencies and not lazy.injections:
             return None
-    positional = [
-        (place, _source(value, numbers))
-        for place, value in enumerate(values)
-        if isinstance(value, (LazyResult, Inject, Template))
-    ]
+    positional = tuple(
+        [
+            (place, _source(value, numbers))
+            for place, value in enumerate(values)
+            if isinstance(value, _MADE)
+        ]
+    )
+    if keywords is None:
+        return Recipe(positional, ())
     named = [
         (name, _source(value, numbers))
-        for name, value in (keywords or {}).items()
-        if isinstance(value, (LazyResult, Inject, Template))
+        for name, value in keywords.items()
+        if isinstance(value, _MADE)
     ]
-    return Recipe(tuple(positional), tuple(named))
+    return Recipe(positional, tuple(named))
+
+
+_MADE = (LazyResult, Inject, Template)
+"""Arguments that are made when the node starts."""
 
 
 def _source(value: Any, numbers: dict[int, int]) -> Source:
+    if isinstance(value, Template):
+        return FromTemplate(
+            value,
+            tuple(
+                [
+                    FromNode(numbers[leaf.call])
+                    if isinstance(leaf, LazyResult)
+                    else FromResource(leaf.name)
+                    for leaf in value.leaves
+                ]
+            ),
+        )
     if isinstance(value, LazyResult):
         return FromNode(numbers[value.call])
-    if isinstance(value, Inject):
-        return FromResource(value.name)
-    leaves = []
-    for leaf in value.leaves:
-        source = _source(leaf, numbers)
-        assert not isinstance(source, FromTemplate)  # a template's leaves are never containers
-        leaves.append(source)
-    return FromTemplate(value, tuple(leaves))
+    return FromResource(value.name)

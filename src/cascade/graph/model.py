@@ -14,7 +14,7 @@ Filler = Callable[[list[Any], Mapping[str, Any] | None], Any]
 """Makes one argument out of the values of the nodes and the injected resources."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FromNode:
     """An argument that is the value of a node."""
 
@@ -22,7 +22,7 @@ class FromNode:
     """Its number."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FromResource:
     """An argument that is an injected resource."""
 
@@ -30,7 +30,7 @@ class FromResource:
     """Its name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FromTemplate:
     """An argument that is a container with values of nodes or resources somewhere in it."""
 
@@ -43,7 +43,7 @@ class FromTemplate:
 Source = FromNode | FromResource | FromTemplate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Recipe:
     """How the arguments of a node are made of what was declared and what was computed."""
 

@@ -259,13 +259,19 @@ class Run:
             name = self.name_of(node)
             bus.publish(TaskStepped(self.run_id, self.loop.time(), self.node_id(node), name, step))
 
-    def node_retrying(self, node: int, attempt: int, delay: float, error: Exception) -> None:
-        """An attempt has failed, and the node will be tried again."""
-        if (bus := self.bus) is not None:
+    def pause_after(self, node: int, attempt: int, error: Exception) -> float | None:
+        """An attempt has failed: return how long to wait before the next; None if there is none.
+
+        The next one is told of.
+        """
+        retry = self.policies_of(node).retry
+        pause = None if retry is None else retry.pause_after(error, attempt, self.random)
+        if pause is not None and (bus := self.bus) is not None:
             now, name = self.loop.time(), self.name_of(node)
             bus.publish(
-                TaskRetrying(self.run_id, now, self.node_id(node), name, attempt, delay, error)
+                TaskRetrying(self.run_id, now, self.node_id(node), name, attempt, pause, error)
             )
+        return pause
 
     async def wait_for(self, node: int, request: Request, owner: Asker) -> Ticket:
         """Queue for what a node wants, and tell those who listen that it is blocked."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from cascade.runtime.run import Run
     from cascade.runtime.ticket import Request
     from cascade.spec.binding import Bound
-    from cascade.spec.policies import Policies
     from cascade.spec.task import Task
 
 
@@ -57,8 +56,8 @@ async def run_steps(
         steps: how many steps the node has made already.
         machine: the run, if this is all of it: it begins and ends with this coroutine then.
     """
-    engine, policies = run.engine, run.policies_of(node)
-    retry = policies.retry
+    # Thousands of machines wait at the same time: each local of this function costs all of them.
+    engine = run.engine
     version = 0
     asker = attempt = ticket = pause = None
     turn = None  # looked up with the second step: most nodes have only one
@@ -66,7 +65,7 @@ async def run_steps(
     tries = 1
     values, keywords = bound
     del bound  # the next step must not keep what only this one needed
-    mode, timeout = _how(task, policies)
+    mode, timeout = _how(run, node, task)
     try:
         if machine is not None:
             request = machine.begin()
@@ -74,10 +73,9 @@ async def run_steps(
         while True:
             manager = engine.manager_in_use
             if manager is not None:
-                rules = manager.rules
-                if rules is not None and rules.version != version:
-                    version, asker = rules.version, run.asker(node, task)
-                    request = rules.request_for(declared, asker)
+                if manager.rules is not None and manager.rules.version != version:
+                    version, asker = manager.rules.version, run.asker(node, task)
+                    request = manager.rules.request_for(declared, asker)
                 if request is not None:
                     if attempt is None:
                         attempt = run.begin_attempt(node)
@@ -111,11 +109,9 @@ async def run_steps(
                     )
                     result = await _outcome(job, task.name)
             except Exception as error:
-                if retry is not None:
-                    pause = retry.pause_after(error, tries, run.random)
+                pause = run.pause_after(node, tries, error)
                 if pause is None:
                     raise
-                run.node_retrying(node, tries, pause, error)
             finally:
                 if ticket is not None and attempt is not None:
                     if attempt.ticket is ticket:
@@ -146,7 +142,7 @@ async def run_steps(
                 values, keywords = await inject(
                     run, task.binder.bind(*result.args, **result.kwargs)
                 )
-                mode, timeout = _how(task, policies)
+                mode, timeout = _how(run, node, task)
                 version = -1  # another task may be in the scope of other rules
             bus = engine.bus_in_use
             if bus is not None and bus.hot:
@@ -175,9 +171,10 @@ async def run_steps(
             await further
 
 
-def _how(task: Task[Any], policies: Policies) -> tuple[str, float | None]:
+def _how(run: Run, node: int, task: Task[Any]) -> tuple[str, float | None]:
     """Return where a task runs, and how many seconds it may take."""
-    return task.mode, task.timeout if policies.timeout is None else policies.timeout
+    timeout = run.policies_of(node).timeout
+    return task.mode, task.timeout if timeout is None else timeout
 
 
 async def _in_time(

@@ -14,7 +14,7 @@ from cascade.spec.lazy import LazyMap, LazyResult, make_lazy
 from cascade.spec.policies import Mapped, Policies
 from cascade.spec.resource import Inject
 from cascade.spec.tail_call import TailCall
-from cascade.spec.template import ATOMS, CONTAINERS, find_leaf, freeze, is_container
+from cascade.spec.template import ATOMS, CONTAINERS, is_container, template_of
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -179,10 +179,12 @@ def _look(value: Any, dependencies: dict[int, LazyResult[Any]], injections: dict
         injections[value.name] = None
     elif isinstance(value, Constant):
         raise TypeError(f"{value!r} is for .map(): in a call, give the value itself")
-    elif is_container(value) and find_leaf(value, _LEAVES) is not None:
-        template = freeze(value, _LEAVES)
+    elif is_container(value) and (template := template_of(value, _LEAVES)) is not None:
         for leaf in template.leaves:
-            _look(leaf, dependencies, injections)
+            if isinstance(leaf, Inject):
+                injections[leaf.name] = None
+            else:
+                dependencies[id(leaf)] = leaf
         return template
     return value
 

@@ -137,6 +137,87 @@ _LEAF = _leaf_marker
 _AGAIN = _again_marker
 
 
+def template_of(container: Any, kinds: tuple[type, ...]) -> Template | None:
+    """Return the template of a container, or None if it holds no object of `kinds`.
+
+    What `freeze` does, in one pass, for the containers that most calls have; all others are left
+    to it.
+
+    Raises:
+        TypeError, ValueError: as `freeze` does.
+    """
+    compiler = _Compiler(kinds)
+    try:
+        if not compiler.compile(container, _DEPTH):
+            return None
+    except _TooHardError:
+        return None if find_leaf(container, kinds) is None else freeze(container, kinds)
+    return Template(tuple(compiler.program), tuple(compiler.found))
+
+
+_DEPTH = 8
+"""How deep containers may be nested for the quick way."""
+
+
+class _TooHardError(Exception):
+    """A container is deeper, stands in two places, or is of a kind that needs a closer look."""
+
+
+class _Compiler:
+    """Compiles lists, tuples and dicts of the usual kind, by recursion of a bounded depth."""
+
+    __slots__ = ("_kinds", "_leaves", "_seen", "found", "program")
+
+    def __init__(self, kinds: tuple[type, ...]) -> None:
+        self.program: list[tuple[Any, Any]] = []
+        self.found: list[Any] = []
+        self._kinds = kinds
+        self._leaves: dict[int, int] = {}
+        self._seen: set[int] = set()
+
+    def compile(self, container: Any, depth: int) -> bool:
+        """Append what makes a container; whether there is a leaf in it."""
+        kind = type(container)
+        if kind is dict:
+            if not ATOMS.issuperset(map(type, container)):
+                raise _TooHardError
+            children = container.values()
+        elif kind is list or kind is tuple:
+            children = container
+        else:
+            raise _TooHardError
+        if not depth or id(container) in self._seen:
+            raise _TooHardError
+        program, kinds, holds = self.program, self._kinds, False
+        start = len(program)
+        for child in children:
+            if type(child) in ATOMS:
+                program.append((None, child))
+            elif isinstance(child, kinds):
+                number = self._leaves.setdefault(id(child), len(self.found))
+                if number == len(self.found):
+                    self.found.append(child)
+                program.append((_LEAF, number))
+                holds = True
+            elif isinstance(child, CONTAINERS):
+                if self.compile(child, depth - 1):
+                    holds = True
+            else:
+                program.append((None, child))
+        if holds:
+            self._seen.add(id(container))
+            program.append((_dict_of(container) if kind is dict else kind, len(container)))
+        else:  # it is passed on as it is
+            del program[start:]
+            program.append((None, container))
+        return holds
+
+
+def _dict_of(container: dict[Any, Any]) -> Callable[[list[Any]], Any]:
+    keys = tuple(container)
+    return lambda items: dict(zip(keys, items, strict=True))
+
+
 def freeze(container: Any, kinds: tuple[type, ...]) -> Template:
     """Compile a container that holds objects of `kinds` into a `Template`.
 
@@ -192,7 +273,7 @@ def _builder(container: Any, kinds: tuple[type, ...]) -> Callable[[list[Any]], A
             leaf = find_leaf(key, kinds)
             if leaf is not None:
                 raise TypeError(f"{leaf!r} is a key of a dict; only values of dicts can be lazy")
-        return lambda items: dict(zip(keys, items, strict=True))
+        return _dict_of(container)
     if isinstance(container, tuple) and hasattr(kind, "_make"):
         make: Callable[[list[Any]], Any] = kind._make
         return make
