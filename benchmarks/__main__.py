@@ -50,6 +50,8 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 }
 ON_DEMAND = ("view",)
 """What is measured only when it is named: it takes five minutes by itself."""
+ONCE = ("fireflies", "together", "largest")
+"""What has one attempt in the long form, as it takes minutes of real time."""
 
 RULES = (
     "Figures are for one item: the median of the rounds, in brackets the best one and the spread "
@@ -76,7 +78,7 @@ def line(row: Row, attempt: int) -> str:
         f"{_number(side.median)} ({_number(side.best)}, {side.spread:.0%})"
         for side in (row.floor, row.cascade)
     ]
-    verdict = f"EXCEEDED in {attempt} attempts" if row.exceeded else ""
+    verdict = f"EXCEEDED ({attempt})" if row.exceeded else ""
     if row.budget and not row.exceeded:
         verdict = "ok" if attempt == 1 else f"ok in attempt {attempt}"
     ratio = f"{row.ratio:.2f}"
@@ -137,7 +139,8 @@ def main(arguments: Sequence[str], benchmarks: Mapping[str, Benchmark] = BENCHMA
     exceeded: list[str] = []
     rows: list[Row] = []
     for name in options.names or [name for name in benchmarks if name not in ON_DEMAND]:
-        for row, attempt in settle(benchmarks[name], options.quick):
+        attempts = 1 if name in ONCE and not options.quick else ATTEMPTS
+        for row, attempt in settle(benchmarks[name], options.quick, attempts):
             print(line(row, attempt), flush=True)
             for other in peer_lines(row):
                 print(other, flush=True)
@@ -156,7 +159,7 @@ def main(arguments: Sequence[str], benchmarks: Mapping[str, Benchmark] = BENCHMA
     if exceeded:
         names = "; ".join(exceeded)
         accepted = f"{TOLERANCE:g} times the budget" if options.quick else "the budget"
-        print(f"more than {accepted}, in each of {ATTEMPTS} attempts: {names}", file=sys.stderr)
+        print(f"more than {accepted}, in every attempt: {names}", file=sys.stderr)
         return 1
     return 0
 

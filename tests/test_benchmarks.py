@@ -140,8 +140,8 @@ class TestCommand:
         assert main(["--quick"], {"loops": benchmark}) == 1
         assert benchmark.measured == 3
         printed = capsys.readouterr()
-        assert "EXCEEDED in 3 attempts" in printed.out
-        assert printed.err == "more than 2 times the budget, in each of 3 attempts: counting\n"
+        assert "EXCEEDED (3)" in printed.out
+        assert printed.err == "more than 2 times the budget, in every attempt: counting\n"
 
     def test_the_short_form_accepts_twice_a_budget_and_the_long_one_does_not(self) -> None:
         work = Work("waiting", 1, lambda: time.sleep(0.01), lambda: time.sleep(0.015), 1.0, 3)

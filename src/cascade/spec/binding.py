@@ -100,6 +100,11 @@ class Binder:
             TypeError: too many positional arguments, an unknown name, or one given twice.
         """
         values, keywords = previous
+        if not args and len(kwargs) == 1:  # what most agents do
+            ((name, value),) = kwargs.items()
+            place = self.positions.get(name)
+            if place is not None:
+                return (*values[:place], value, *values[place + 1 :]), keywords
         count = self.count
         if args:
             if len(args) > count:
