@@ -195,9 +195,9 @@ def _source(value: Any, numbers: dict[int, int]) -> Source:
             value,
             tuple(
                 [
-                    FromNode(numbers[leaf.call])
-                    if isinstance(leaf, LazyResult)
-                    else FromResource(leaf.name)
+                    FromResource(leaf.name)
+                    if type(leaf) is Inject
+                    else FromNode(numbers[leaf.call])
                     for leaf in value.leaves
                 ]
             ),

@@ -146,13 +146,14 @@ def template_of(container: Any, kinds: tuple[type, ...]) -> Template | None:
     Raises:
         TypeError, ValueError: as `freeze` does.
     """
-    compiler = _Compiler(kinds)
+    program: list[tuple[Any, Any]] = []
+    found: list[Any] = []
     try:
-        if not compiler.compile(container, _DEPTH):
+        if not _compile(container, kinds, program, {}, found, set(), _DEPTH):
             return None
     except _TooHardError:
         return None if find_leaf(container, kinds) is None else freeze(container, kinds)
-    return Template(tuple(compiler.program), tuple(compiler.found))
+    return Template(tuple(program), tuple(found))
 
 
 _DEPTH = 8
@@ -163,54 +164,53 @@ class _TooHardError(Exception):
     """A container is deeper, stands in two places, or is of a kind that needs a closer look."""
 
 
-class _Compiler:
-    """Compiles lists, tuples and dicts of the usual kind, by recursion of a bounded depth."""
+def _compile(
+    container: Any,
+    kinds: tuple[type, ...],
+    program: list[tuple[Any, Any]],
+    leaves: dict[int, int],
+    found: list[Any],
+    seen: set[int],
+    depth: int,
+) -> bool:
+    """Append what makes a list, tuple or dict of the usual kind; whether there is a leaf in it.
 
-    __slots__ = ("_kinds", "_leaves", "_seen", "found", "program")
-
-    def __init__(self, kinds: tuple[type, ...]) -> None:
-        self.program: list[tuple[Any, Any]] = []
-        self.found: list[Any] = []
-        self._kinds = kinds
-        self._leaves: dict[int, int] = {}
-        self._seen: set[int] = set()
-
-    def compile(self, container: Any, depth: int) -> bool:
-        """Append what makes a container; whether there is a leaf in it."""
-        kind = type(container)
-        if kind is dict:
-            if not ATOMS.issuperset(map(type, container)):
-                raise _TooHardError
-            children = container.values()
-        elif kind is list or kind is tuple:
-            children = container
-        else:
+    By recursion, of a bounded depth.
+    """
+    kind = type(container)
+    if kind is dict:
+        if not ATOMS.issuperset(map(type, container)):
             raise _TooHardError
-        if not depth or id(container) in self._seen:
-            raise _TooHardError
-        program, kinds, holds = self.program, self._kinds, False
-        start = len(program)
-        for child in children:
-            if type(child) in ATOMS:
-                program.append((None, child))
-            elif isinstance(child, kinds):
-                number = self._leaves.setdefault(id(child), len(self.found))
-                if number == len(self.found):
-                    self.found.append(child)
-                program.append((_LEAF, number))
+        children = container.values()
+    elif kind is list or kind is tuple:
+        children = container
+    else:
+        raise _TooHardError
+    if not depth or id(container) in seen:
+        raise _TooHardError
+    holds, start = False, len(program)
+    for child in children:
+        child_kind = type(child)
+        if child_kind in ATOMS:
+            program.append((None, child))
+        elif child_kind in kinds or isinstance(child, kinds):
+            number = leaves.setdefault(id(child), len(found))
+            if number == len(found):
+                found.append(child)
+            program.append((_LEAF, number))
+            holds = True
+        elif isinstance(child, CONTAINERS):
+            if _compile(child, kinds, program, leaves, found, seen, depth - 1):
                 holds = True
-            elif isinstance(child, CONTAINERS):
-                if self.compile(child, depth - 1):
-                    holds = True
-            else:
-                program.append((None, child))
-        if holds:
-            self._seen.add(id(container))
-            program.append((_dict_of(container) if kind is dict else kind, len(container)))
-        else:  # it is passed on as it is
-            del program[start:]
-            program.append((None, container))
-        return holds
+        else:
+            program.append((None, child))
+    if holds:
+        seen.add(id(container))
+        program.append((_dict_of(container) if kind is dict else kind, len(container)))
+    else:  # it is passed on as it is
+        del program[start:]
+        program.append((None, container))
+    return holds
 
 
 def _dict_of(container: dict[Any, Any]) -> Callable[[list[Any]], Any]:
