@@ -316,14 +316,19 @@ class ResourceManager(GrantQueue):
             AcquireTimeoutError: not granted within `timeout` seconds.
             DeadlockError: it would wait for ever, as who holds it waits for this very request.
         """
+        suspicious = self.has_charged
         for resource, units in request.pairs:
+            limit = resource.limit
             # More than is left of a budget may be waited for.
             if (
-                resource.limit
+                limit
+                and units > limit
                 and resource.is_below(units)
                 and (resource.kind != "budget" or resource.fails())
             ):
                 raise infeasible(resource, units)
+            if resource.blocked:
+                suspicious = True
         loop = self._loop  # `take` has just bound or checked it
         assert loop is not None
         ticket = Ticket(self, request, owner)
@@ -342,7 +347,12 @@ class ResourceManager(GrantQueue):
         waits = attempt is not None and attempt.ticket is not None and attempt.waits(loop)
         timer = None
         try:
-            if attempt is not None and ticket.state == WAITING and may_deadlock(self, request):
+            if (
+                (suspicious or waits)
+                and attempt is not None
+                and ticket.state == WAITING
+                and may_deadlock(self, request)
+            ):
                 circle = find_deadlock(self, ticket)
                 if circle is not None:
                     raise DeadlockError(f"deadlock: {circle}")

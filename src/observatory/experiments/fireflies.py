@@ -298,7 +298,7 @@ def lead(agents: int) -> float:
 
     So that the first to flash aren't late because the last are still being made.
     """
-    return 50e-6 * agents
+    return 100e-6 * agents
 
 
 async def _until_first(end: asyncio.Task[None], others: list[asyncio.Task[None]]) -> bool:
