@@ -137,7 +137,7 @@ class BareWorld:
             gc.freeze()
             try:
                 tasks = [loop.create_task(agent.live()) for agent in agents]
-                await _end_after(config.duration, tasks)
+                await _end_after(self._end - loop.time(), tasks)
             finally:
                 gc.unfreeze()
 
