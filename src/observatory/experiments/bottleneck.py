@@ -17,6 +17,7 @@ import cascade as cs
 from cascade.runtime.timers import wait_until
 from cascade.spec.checks import check_finite, check_whole
 from observatory.agents.customer import DOORS, SLOT, State, customer_agent
+from observatory.experiments.until_first import until_first
 from observatory.networking.topology import most_square
 from observatory.reference.bottleneck import expected
 
@@ -235,29 +236,22 @@ class Bottleneck:
         self._virtual = getattr(loop, "virtual", False)
         self._began = monotonic()
         self._start = start = loop.time()
-        self.rounds = Rounds(config.agents, config.slots, start, self._states)
+        self.rounds = rounds = Rounds(config.agents, config.slots, start, self._states)
         end = loop.create_task(wait_until(start + config.duration), name="end")
         tasks = [end]
         if self._view is not None:
             tasks.append(loop.create_task(self._view(self), name="view"))
-        tasks += [
-            loop.create_task(self._live(agent, self.rounds)) for agent in range(config.agents)
-        ]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
+        tasks += [loop.create_task(self._live(agent, rounds)) for agent in range(config.agents)]
+
+        def stop_the_clock() -> None:
             over = start + config.duration
             self._now = over if end.done() else min(loop.time(), over)
-            self.rounds.pass_time(self._now)
-            for task in tasks:
-                task.cancel()
-            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            rounds.pass_time(self._now)
+
+        try:
+            await until_first(tasks, stop_the_clock)
+        finally:
             self._ended = monotonic()
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException) and not isinstance(
-                outcome, asyncio.CancelledError
-            ):
-                raise outcome
         return self.summary()
 
     async def _live(self, agent: int, rounds: Rounds) -> None:

@@ -18,6 +18,7 @@ from cascade.runtime.timers import wait_until
 from observatory.agents.kuramoto import firefly_agent
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.recorder import Recorder, Summary
+from observatory.experiments.until_first import until_first
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.direct_channel import DirectChannel
 from observatory.networking.topology import moore_neighbors
@@ -136,6 +137,7 @@ class Fireflies:
         self.recorder = Recorder(
             list(due), config.period, start, start + config.duration, self._log, self._keep_flashes
         )
+        whole = False
         try:
             with _collector_off():
                 end = loop.create_task(wait_until(start + config.duration), name="end")
@@ -150,10 +152,8 @@ class Fireflies:
                     loop.create_task(self._live(agent, phases[agent], due[agent], self.recorder))
                     for agent in range(config.num_agents)
                 ]
-                whole = await _until_first(end, others)
-        except BaseException:
-            whole = False
-            raise
+                await until_first([*others, end])
+            whole = not end.cancelled()
         finally:
             # A timer may go off a little early, and a whole run is to be as long as it was to be.
             over = start + config.duration
@@ -285,25 +285,6 @@ class Fireflies:
             dropped=sum(channel.dropped for channel in self._channels) + self._broker.dropped,
             digest=recorder.digest,
         )
-
-
-async def _until_first(end: asyncio.Task[None], others: list[asyncio.Task[None]]) -> bool:
-    """Wait for `end`, or for the first of the others to end; then stop them all and wait.
-
-    Returns:
-        Whether `end` has come.
-    """
-    try:
-        await asyncio.wait([end, *others], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        ended = end.done()
-        for task in (end, *others):
-            task.cancel()
-        outcomes = await asyncio.gather(*others, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
-            raise outcome
-    return ended
 
 
 @contextmanager

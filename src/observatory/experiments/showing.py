@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from observatory.experiments.until_first import until_first
 from observatory.visualization.cast import Cast
 from observatory.visualization.layout import Layout
 from observatory.visualization.raw_app import RawTerminalApp
@@ -54,7 +55,7 @@ class Showing:
                 parts.append(loop.create_task(cast.run(), name="cast"))
             if self.terminal:
                 parts.append(loop.create_task(app.run(), name="terminal"))
-            await _until_first(parts)
+            await until_first(parts)
         except Exception:
             raise
         except BaseException:
@@ -72,16 +73,3 @@ class Showing:
         grid = app.grid_view
         layout = Layout.natural(grid.width, grid.height, StatusBar.HEIGHT)
         Path(self.still).write_text(still(layout, *app.picture(layout, now)), encoding="utf-8")
-
-
-async def _until_first(parts: list[asyncio.Task[None]]) -> None:
-    """Wait until one of the parts ends; then stop the others and wait for them."""
-    try:
-        await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for part in parts:
-            part.cancel()
-        outcomes = await asyncio.gather(*parts, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome
