@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from array import array
 from collections.abc import Callable, Coroutine
@@ -19,6 +18,7 @@ from cascade.spec.checks import check_finite, check_whole
 from observatory.agents.customer import DOORS, SLOT, State, customer_agent
 from observatory.experiments.until_first import until_first
 from observatory.networking.topology import most_square
+from observatory.percentiles import percentiles
 from observatory.reference.bottleneck import expected
 
 MOST_AGENTS = 1_000_000
@@ -177,9 +177,9 @@ class Rounds:
         """Return mean, percentiles (nearest rank) and maximum of the waits; None without any."""
         if not self.waits:
             return {"mean": None, "p50": None, "p99": None, "max": None}
-        values = np.sort(np.array(self.waits))
-        p50, p99 = (float(values[math.ceil(share * len(values)) - 1]) for share in (0.5, 0.99))
-        return {"mean": float(values.mean()), "p50": p50, "p99": p99, "max": float(values[-1])}
+        mean = float(np.frombuffer(self.waits).mean())
+        p50, p99, longest = percentiles(self.waits, 50, 99, 100)
+        return {"mean": mean, "p50": p50, "p99": p99, "max": longest}
 
     def fairness(self) -> float | None:
         """Return Jain's index of the rounds per agent; None before the first has ended."""

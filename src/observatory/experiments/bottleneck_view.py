@@ -8,6 +8,7 @@ from collections import deque
 
 from observatory.experiments.bottleneck import Bottleneck, BottleneckConfig, Rounds
 from observatory.experiments.showing import Showing
+from observatory.percentiles import percentiles
 from observatory.ticks import Ticks
 from observatory.visualization.grid import StateView
 from observatory.visualization.palette import gradient
@@ -86,8 +87,8 @@ class BottleneckView:
         while past[1][0] <= time - SPAN:
             past.popleft()
         began, ended, waits = past[0]
-        recent = sorted(rounds.waits[waits:])
-        late = f"{recent[(99 * len(recent) - 1) // 100]:.2f} s" if recent else "–"
+        recent = rounds.waits[waits:]
+        late = f"{percentiles(recent, 99)[0]:.2f} s" if recent else "–"
         if rounds.slots:
             self._course.add(time, rounds.working / rounds.slots)
         self.status.update(
