@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 
 from observatory.experiments.bottleneck import Bottleneck, BottleneckConfig, Rounds
+from observatory.experiments.recent import Recent
 from observatory.experiments.showing import Showing
 from observatory.percentiles import percentiles
 from observatory.ticks import Ticks
@@ -51,8 +51,7 @@ class BottleneckView:
         """The view itself."""
         self._config = config
         self._showing = Showing(terminal, still, cast)
-        # When, how many rounds had ended, how many waits.
-        self._past: deque[tuple[float, int, int]] = deque([(0.0, 0, 0)])
+        self._recent = Recent(SPAN, 2)
 
     async def run(self, experiment: Bottleneck) -> None:
         """Show the experiment until `q` is pressed in the terminal, or until cancelled.
@@ -82,13 +81,10 @@ class BottleneckView:
             self._show(experiment.rounds, experiment.paused, now - start)
 
     def _show(self, rounds: Rounds, paused: bool, time: float) -> None:
-        past = self._past
-        past.append((time, sum(rounds.ended), len(rounds.waits)))
-        while past[1][0] <= time - SPAN:
-            past.popleft()
-        began, ended, waits = past[0]
-        recent = rounds.waits[waits:]
-        late = f"{percentiles(recent, 99)[0]:.2f} s" if recent else "–"
+        self._recent.note(time, sum(rounds.ended), len(rounds.waits))
+        ended, _ = self._recent.per_second()
+        _, waits_before = self._recent.before
+        waits = rounds.waits[waits_before:]
         if rounds.slots:
             self._course.add(time, rounds.working / rounds.slots)
         self.status.update(
@@ -97,7 +93,7 @@ class BottleneckView:
                 "agents": f"{self._config.agents:,}",
                 "waiting": rounds.waiting,
                 "working": f"{rounds.working} of {rounds.slots}" + (", paused" if paused else ""),
-                "rounds/s": f"{(past[-1][1] - ended) / (time - began):.0f}",
-                "wait p99": late,
+                "rounds/s": f"{ended:.0f}",
+                "wait p99": f"{percentiles(waits, 99)[0]:.2f} s" if waits else "–",
             }
         )
