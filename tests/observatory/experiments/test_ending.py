@@ -116,6 +116,16 @@ def test_what_is_raised_while_tidying_up_is_passed_on() -> None:
         asyncio.run(until_signalled(work()))
 
 
+def test_one_that_comes_when_the_work_is_all_but_done_is_told_as_well() -> None:
+    async def work() -> str:
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return "done"
+
+    with pytest.raises(EndedBySignal, match="SIGTERM"):
+        asyncio.run(until_signalled(work()))
+
+
 def test_what_was_ignored_stays_ignored() -> None:
     async def work() -> str:
         os.kill(os.getpid(), signal.SIGHUP)
