@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 
 from observatory.experiments.bottleneck import Bottleneck, BottleneckConfig, Rounds
 from observatory.experiments.recent import Recent
@@ -69,7 +70,7 @@ class BottleneckView:
             "p": ("pause", experiment.pause),
         }
         title = f"{self._config.agents} agents, {self._config.slots} slots"
-        await self._showing.run(self.app, title, self._keep_status(experiment))
+        await self._showing.run(self.app, title, partial(self._keep_status, experiment))
 
     async def _keep_status(self, experiment: Bottleneck) -> None:
         loop = asyncio.get_running_loop()

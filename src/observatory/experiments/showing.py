@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Showing:
         return self.terminal or self.still is not None or self.cast is not None
 
     async def run(
-        self, app: RawTerminalApp, title: str, keep_status: Coroutine[Any, Any, None]
+        self, app: RawTerminalApp, title: str, keep_status: Callable[[], Coroutine[Any, Any, None]]
     ) -> None:
         """Show a view until `q` is pressed in the terminal, or until cancelled.
 
@@ -47,11 +47,10 @@ class Showing:
             Exception: whatever the palette itself raises.
         """
         loop = asyncio.get_running_loop()
-        cast = None
+        cast = None if self.cast is None else Cast(self.cast, app, title)
         try:
-            parts = [loop.create_task(keep_status, name="status")]
-            if self.cast is not None:
-                cast = Cast(self.cast, app, title)
+            parts = [loop.create_task(keep_status(), name="status")]
+            if cast is not None:
                 parts.append(loop.create_task(cast.run(), name="cast"))
             if self.terminal:
                 parts.append(loop.create_task(app.run(), name="terminal"))

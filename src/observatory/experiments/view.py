@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from typing import Any
 
 from observatory.experiments.config import FirefliesConfig
@@ -67,7 +68,7 @@ class FirefliesView:
         self.app.grid_view.matrix.follow(experiment.recorder.latest)
         width, height = self._config.shape
         title = f"{width}×{height} fireflies"
-        await self._showing.run(self.app, title, self._keep_status(experiment))
+        await self._showing.run(self.app, title, partial(self._keep_status, experiment))
 
     async def _keep_status(self, experiment: Fireflies) -> None:
         """Bring the status up to date, at regular times."""

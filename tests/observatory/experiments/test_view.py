@@ -216,3 +216,13 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     view = FirefliesView(SMALL, cast=tmp_path / "nowhere" / "cast")
     with pytest.raises(FileNotFoundError):
         run_virtual(Fireflies(SMALL, view=view.run).run())
+
+
+def test_without_its_recording_nothing_goes_on(tmp_path: Path) -> None:
+    async def main() -> set[asyncio.Task[Any]]:
+        view = FirefliesView(SMALL, cast=tmp_path / "nowhere" / "cast")
+        with pytest.raises(FileNotFoundError):
+            await Fireflies(SMALL, view=view.run).run()
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert run_virtual(main()) == set()
