@@ -220,6 +220,7 @@ class Bottleneck:
         self._states = array("d", [0.0]) * config.agents if states is None else states
         self._view = view
         self._changed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._start = self._now = 0.0
         self._began = self._ended = 0.0
         self._virtual = False
@@ -232,7 +233,8 @@ class Bottleneck:
         Raises:
             BaseException: what an agent raised, with a note that names it.
         """
-        config, loop = self.config, asyncio.get_running_loop()
+        config = self.config
+        self._loop = loop = asyncio.get_running_loop()
         self._virtual = getattr(loop, "virtual", False)
         self._began = monotonic()
         self._start = start = loop.time()
@@ -252,6 +254,7 @@ class Bottleneck:
             await until_first(tasks, stop_the_clock)
         finally:
             self._ended = monotonic()
+            self._loop = None
         return self.summary()
 
     async def _live(self, agent: int, rounds: Rounds) -> None:
@@ -281,7 +284,7 @@ class Bottleneck:
         self.manager.set_gate(DOORS, open=not self.paused)
 
     def summary(self) -> BottleneckSummary:
-        """Return what came out.
+        """Return what came out so far.
 
         Raises:
             RuntimeError: the experiment hasn't begun.
@@ -289,7 +292,12 @@ class Bottleneck:
         rounds, config = self.rounds, self.config
         if rounds is None:
             raise RuntimeError("the experiment hasn't begun: nothing is recorded yet")
-        duration = self._now - self._start
+        now, ended = self._now, self._ended
+        if self._loop is not None:  # it is under way
+            now = min(self._loop.time(), self._start + config.duration)
+            ended = monotonic()
+            rounds.pass_time(now)
+        duration = now - self._start
         theory = None
         if not self._changed:
             answer = expected(config.agents, config.slots, config.think, config.work)
@@ -302,7 +310,7 @@ class Bottleneck:
             seed=config.seed,
             time="virtual" if self._virtual else "real",
             duration=duration,
-            elapsed=self._ended - self._began,
+            elapsed=ended - self._began,
             rounds={
                 "total": sum(rounds.ended),
                 "min_per_agent": min(rounds.ended),
