@@ -154,8 +154,9 @@ class Console:
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.EIO):
                 print(f"{self.program}: {error}", file=sys.stderr)
-            # What is still buffered has nowhere to go, and mustn't fail once more at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if sys.stdout is not None:
+                # What is still buffered has nowhere to go, and mustn't fail once more at exit.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         except Exception as error:
             # Typer's own errors know how to put themselves into one line; all others are bugs.
