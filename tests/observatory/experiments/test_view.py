@@ -188,6 +188,27 @@ def test_flashes_a_second_are_those_of_the_latest_period_or_second(
     assert "slots" not in told[5.0]
 
 
+def test_a_view_may_be_there_before_any_time_has_passed(tmp_path: Path) -> None:
+    class Later(Told):
+        def moment(self, now: float) -> Moment:
+            return super().moment(max(0.0, now - 3.0))
+
+    view = FirefliesView(SMALL, still=tmp_path / "still.svg")
+    experiment: Any = Later()
+
+    async def main() -> list[str]:
+        run = asyncio.create_task(view.run(experiment))
+        told = []
+        for seconds in (2.1, 2.0):
+            await asyncio.sleep(seconds)
+            told.append(view.status.status["flashes/s"])
+        run.cancel()
+        await asyncio.wait([run])
+        return told
+
+    assert run_virtual(main()) == ["0", "300"]
+
+
 def test_what_a_palette_raises_ends_the_experiment(tmp_path: Path) -> None:
     def failing(brightness: Any) -> Any:
         raise ZeroDivisionError("no colours left")
