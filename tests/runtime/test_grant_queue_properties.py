@@ -11,20 +11,16 @@ import itertools
 from unittest.mock import patch
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.runtime.grant_model import KINDS, Amounts, RateHistory, WatchedManager, amounts_of
+from tests.runtime.world import A_MOMENT, Operation, World, any_order, many
 
 from cascade.errors import AcquireTimeoutError, InfeasibleRequestError
 from cascade.runtime import grant_queue
 from cascade.runtime.ticket import HELD, Request, Ticket
 from cascade.spec.amounts import UNITS
 from cascade.testing import run_virtual
-
-Operation = tuple[int, int, int]
-
-A_MOMENT = 2.0**-6
-"""Seconds in which everything that is ready runs and, but for it, no timer is due."""
 
 CAPACITIES = (0, 1, 2, 3, 4, None)
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 10 / 60, None)
@@ -50,21 +46,17 @@ def amounts_from(number: int, sets: list[tuple[str, ...]]) -> Amounts:
     return dict(reversed(amounts.items())) if number % 2 else amounts
 
 
-class World:
-    """A manager, and the tasks that ask it; each goes by its number."""
+class Limited(World[WatchedManager]):
+    """A manager with limits of all kinds, and the tasks that ask it."""
 
     def __init__(self, names: str, aging: float | None = None) -> None:
-        self.manager = WatchedManager(aging)
+        super().__init__(WatchedManager(aging))
         self.model = self.manager.model
         self.names = names
         self.sets = sets_of(names)
-        self.asking: dict[int, asyncio.Task[Ticket]] = {}
-        self.holding: dict[int, Ticket] = {}
         self.ended: list[Ticket] = []
         self.given: dict[int, Request] = {}
         self.resuming: dict[int, asyncio.Task[None]] = {}
-        self.cancelled: set[int] = set()
-        self.asked = 0
         for name in names:
             {
                 "capacity": lambda: self.set_capacity(name, 2),  # noqa: B023
@@ -129,9 +121,7 @@ class World:
     # Asking
 
     def ask(self, amounts: Amounts, priority: int, timeout: float | None, *, hold: bool) -> None:
-        self.asked += 1
-        coroutine = self._ask(amounts, priority, timeout, str(self.asked), hold=hold)
-        self.asking[self.asked] = asyncio.create_task(coroutine)
+        self.start(lambda owner: self._ask(amounts, priority, timeout, owner, hold=hold))
 
     async def _ask(
         self, amounts: Amounts, priority: int, timeout: float | None, owner: str, *, hold: bool
@@ -156,20 +146,6 @@ class World:
         assert not hopeless, "it was to fail at once"
         return ticket
 
-    def try_for(self, amounts: Amounts) -> None:
-        self.asked += 1
-        ticket = self.manager.try_acquire(amounts, owner=str(self.asked))
-        if ticket is not None:
-            self.holding[self.asked] = ticket
-
-    def cancel(self, choice: int) -> bool:
-        candidates = [number for number in self.asking if number not in self.cancelled]
-        if candidates:
-            number = candidates[choice % len(candidates)]
-            self.cancelled.add(number)
-            self.asking[number].cancel()
-        return bool(candidates)
-
     def cancel_resuming(self, choice: int) -> None:
         candidates = list(self.resuming.values())
         if candidates:
@@ -177,18 +153,15 @@ class World:
 
     # Holding
 
-    def some_holder(self, choice: int) -> int | None:
-        numbers = [number for number in self.holding if number not in self.resuming]
-        return numbers[choice % len(numbers)] if numbers else None
+    def holders(self) -> list[int]:
+        return [number for number in self.holding if number not in self.resuming]
 
-    def release(self, choice: int) -> bool:
+    def release(self, choice: int) -> int | None:
         number = self.some_holder(choice)
         if number is not None:
             self.given.pop(number, None)
-            ticket = self.holding.pop(number)
-            ticket.release()
-            self.ended.append(ticket)
-        return number is not None
+            self.ended.append(self.holding[number])
+        return super().release(choice)
 
     def settle(self, choice: int, spent: int) -> None:
         """Correct what one has spent that has a budget, before or after its release."""
@@ -245,26 +218,8 @@ class World:
 
     # Time
 
-    async def turn(self) -> None:
-        await asyncio.sleep(0)
-        self.collect()
-
-    async def pass_time(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        await asyncio.sleep(A_MOMENT)
-        self.collect()
-
     def collect(self) -> None:
-        for number, task in list(self.asking.items()):
-            if not task.done():
-                continue
-            del self.asking[number]
-            if task.cancelled():
-                assert number in self.cancelled
-            elif task.exception() is None:
-                self.holding[number] = task.result()
-            else:
-                assert isinstance(task.exception(), (AcquireTimeoutError, InfeasibleRequestError))
+        super().collect()
         for number, resuming in list(self.resuming.items()):
             if resuming.done():
                 del self.resuming[number]
@@ -273,13 +228,10 @@ class World:
 
 
 operation = st.tuples(st.integers(0, 22), st.integers(0, 2**14 - 1), st.integers(0, 63))
-# Left to itself, the size is small: five in six have a queue to speak of, the others shrink well.
-operations: st.SearchStrategy[list[Operation]] = st.integers(0, 5).flatmap(
-    lambda size: st.lists(operation, min_size=min(size, 1) * 25, max_size=40)
-)
+operations = many(operation)
 
 
-async def step(world: World, kind: int, number: int, other: int) -> None:
+async def step(world: Limited, kind: int, number: int, other: int) -> None:
     """Do what was drawn."""
     if kind <= 6:
         hold, timeout = other % 7 == 0, None if other % 8 < 6 else float(other % 5)
@@ -312,13 +264,13 @@ async def step(world: World, kind: int, number: int, other: int) -> None:
         world.amend(number, other)
 
 
-async def run(world: World, drawn: list[Operation]) -> None:
+async def run(world: Limited, drawn: list[Operation]) -> None:
     for kind, number, other in drawn:
         await step(world, kind, number, other)
         world.manager.check()
     await world.turn()
     if len(drawn) % 2:
-        while world.cancel(0):
+        while world.cancel(0) is not None:
             world.manager.check()
     else:
         world.lift_all_limits()
@@ -327,7 +279,7 @@ async def run(world: World, drawn: list[Operation]) -> None:
         task.cancel()
     await world.pass_time(A_MOMENT)
     assert not world.asking
-    while world.release(0):
+    while world.release(0) is not None:
         world.manager.check()
     world.manager.check_drained()
 
@@ -345,15 +297,10 @@ def check(
     """
 
     async def main() -> None:
-        await run(World(names, aging), drawn)
+        await run(Limited(names, aging), drawn)
 
     with patch.object(grant_queue, "PASS_OVERS", pass_overs):
         run_virtual(main())
-
-
-def any_order(examples: int) -> settings:
-    checks = [HealthCheck.too_slow]
-    return settings(max_examples=examples, deadline=None, suppress_health_check=checks)
 
 
 @any_order(600)

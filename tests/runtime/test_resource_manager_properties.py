@@ -12,29 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.runtime.world import A_MOMENT, Operation, World, any_order, many
 
-from cascade.errors import AcquireTimeoutError, InfeasibleRequestError
 from cascade.runtime.lanes import Resource
 from cascade.runtime.resource_manager import PASS_OVERS, ResourceManager
 from cascade.runtime.ticket import Ticket
 from cascade.spec.amounts import UNITS
 from cascade.testing import run_virtual
 
-Operation = tuple[int, int, int]
-
-A_MOMENT = 2.0**-6
-"""Seconds in which everything that is ready runs and, but for it, no timer is due."""
-
 LIMITS = (0, 1, 2, 3, 4, 6, 9, None)
 
 operation = st.tuples(st.integers(0, 11), st.integers(0, 63), st.integers(0, 7))
-# Left to itself, the size is small: five in six have a queue to speak of, the others shrink well.
-operations: st.SearchStrategy[list[Operation]] = st.integers(0, 5).flatmap(
-    lambda size: st.lists(operation, min_size=min(size, 1) * 25, max_size=40)
-)
-any_order = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+operations = many(operation)
 
 
 def waiters(manager: ResourceManager) -> list[Ticket]:
@@ -169,66 +160,14 @@ def check_drained(manager: WatchedManager) -> None:
         assert (resource.line, resource.lanes) == ([], {})
 
 
-class World:
-    """A manager, and the tasks that ask it; each goes by its number."""
+class Asking(World[WatchedManager]):
+    """A manager that is watched, and the tasks that ask it."""
 
     def __init__(self) -> None:
-        self.manager = WatchedManager()
-        self.asking: dict[int, asyncio.Task[Ticket]] = {}
-        self.holding: dict[int, Ticket] = {}
-        self.cancelled: set[int] = set()
-        self.asked = 0
+        super().__init__(WatchedManager())
 
     def ask(self, amounts: dict[str, int], timeout: float | None) -> int:
-        self.asked += 1
-        self.asking[self.asked] = asyncio.create_task(
-            self.manager.acquire(amounts, timeout=timeout, owner=str(self.asked))
-        )
-        return self.asked
-
-    def try_for(self, amounts: dict[str, int]) -> int:
-        self.asked += 1
-        ticket = self.manager.try_acquire(amounts, owner=str(self.asked))
-        if ticket is not None:
-            self.holding[self.asked] = ticket
-        return self.asked
-
-    def cancel(self, choice: int) -> int | None:
-        candidates = [number for number in self.asking if number not in self.cancelled]
-        if not candidates:
-            return None
-        number = candidates[choice % len(candidates)]
-        self.cancelled.add(number)
-        self.asking[number].cancel()
-        return number
-
-    def release(self, choice: int) -> int | None:
-        if not self.holding:
-            return None
-        number = list(self.holding)[choice % len(self.holding)]
-        self.holding.pop(number).release()
-        return number
-
-    async def turn(self) -> None:
-        await asyncio.sleep(0)
-        self.collect()
-
-    async def pass_time(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        await asyncio.sleep(A_MOMENT)
-        self.collect()
-
-    def collect(self) -> None:
-        for number, task in list(self.asking.items()):
-            if not task.done():
-                continue
-            del self.asking[number]
-            if task.cancelled():
-                assert number in self.cancelled
-            elif task.exception() is None:
-                self.holding[number] = task.result()
-            else:
-                assert isinstance(task.exception(), (AcquireTimeoutError, InfeasibleRequestError))
+        return self.start(lambda owner: self.manager.acquire(amounts, timeout=timeout, owner=owner))
 
     def owners(self) -> set[int]:
         return {int(ticket.owner) for ticket in self.manager.live}
@@ -242,11 +181,11 @@ def amounts_from(number: int) -> dict[str, int]:
     return {name: amount for name, amount in amounts.items() if amount} or {"a": 6}
 
 
-@any_order
+@any_order(500)
 @given(operations)
 def test_several_resources_in_any_order_of_operations(drawn: list[Operation]) -> None:
     async def main() -> None:
-        world = World()
+        world = Asking()
         manager = world.manager
         manager.set_capacity({"a": 3, "b": 3, "c": 3})
         for kind, number, other in drawn:
@@ -272,7 +211,7 @@ def test_several_resources_in_any_order_of_operations(drawn: list[Operation]) ->
     run_virtual(main())
 
 
-async def end(world: World, *, by_cancelling: bool) -> None:
+async def end(world: Asking, *, by_cancelling: bool) -> None:
     manager = world.manager
     await world.turn()
     if by_cancelling:
@@ -410,11 +349,11 @@ class Fifo:
         self.now = end
 
 
-@any_order
+@any_order(500)
 @given(operations)
 def test_one_resource_is_served_exactly_like_a_list(drawn: list[Operation]) -> None:
     async def main() -> None:
-        world = World()
+        world = Asking()
         manager = world.manager
         manager.set_capacity({"a": 3})
         model = Fifo(3)
@@ -520,7 +459,7 @@ class TestBoundedOvertaking:
         # Two of the streams were in line before it, for at most one holding time.
         assert 0 < run_virtual(main()) <= self.BOUND + self.HOLD
 
-    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @any_order(100)
     @given(st.integers(0, 2**32))
     def test_random_streams(self, seed: int) -> None:
         draw = random.Random(seed)

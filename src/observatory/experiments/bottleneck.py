@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from array import array
 from collections.abc import Callable, Coroutine
@@ -17,7 +16,9 @@ import cascade as cs
 from cascade.runtime.timers import wait_until
 from cascade.spec.checks import check_finite, check_whole
 from observatory.agents.customer import DOORS, SLOT, State, customer_agent
+from observatory.experiments.until_first import until_first
 from observatory.networking.topology import most_square
+from observatory.percentiles import percentiles
 from observatory.reference.bottleneck import expected
 
 MOST_AGENTS = 1_000_000
@@ -176,9 +177,9 @@ class Rounds:
         """Return mean, percentiles (nearest rank) and maximum of the waits; None without any."""
         if not self.waits:
             return {"mean": None, "p50": None, "p99": None, "max": None}
-        values = np.sort(np.array(self.waits))
-        p50, p99 = (float(values[math.ceil(share * len(values)) - 1]) for share in (0.5, 0.99))
-        return {"mean": float(values.mean()), "p50": p50, "p99": p99, "max": float(values[-1])}
+        mean = float(np.frombuffer(self.waits).mean())
+        p50, p99, longest = percentiles(self.waits, 50, 99, 100)
+        return {"mean": mean, "p50": p50, "p99": p99, "max": longest}
 
     def fairness(self) -> float | None:
         """Return Jain's index of the rounds per agent; None before the first has ended."""
@@ -219,6 +220,7 @@ class Bottleneck:
         self._states = array("d", [0.0]) * config.agents if states is None else states
         self._view = view
         self._changed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._start = self._now = 0.0
         self._began = self._ended = 0.0
         self._virtual = False
@@ -231,33 +233,28 @@ class Bottleneck:
         Raises:
             BaseException: what an agent raised, with a note that names it.
         """
-        config, loop = self.config, asyncio.get_running_loop()
+        config = self.config
+        self._loop = loop = asyncio.get_running_loop()
         self._virtual = getattr(loop, "virtual", False)
         self._began = monotonic()
         self._start = start = loop.time()
-        self.rounds = Rounds(config.agents, config.slots, start, self._states)
+        self.rounds = rounds = Rounds(config.agents, config.slots, start, self._states)
         end = loop.create_task(wait_until(start + config.duration), name="end")
         tasks = [end]
         if self._view is not None:
             tasks.append(loop.create_task(self._view(self), name="view"))
-        tasks += [
-            loop.create_task(self._live(agent, self.rounds)) for agent in range(config.agents)
-        ]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
+        tasks += [loop.create_task(self._live(agent, rounds)) for agent in range(config.agents)]
+
+        def stop_the_clock() -> None:
             over = start + config.duration
             self._now = over if end.done() else min(loop.time(), over)
-            self.rounds.pass_time(self._now)
-            for task in tasks:
-                task.cancel()
-            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            rounds.pass_time(self._now)
+
+        try:
+            await until_first(tasks, stop_the_clock)
+        finally:
             self._ended = monotonic()
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException) and not isinstance(
-                outcome, asyncio.CancelledError
-            ):
-                raise outcome
+            self._loop = None
         return self.summary()
 
     async def _live(self, agent: int, rounds: Rounds) -> None:
@@ -287,7 +284,7 @@ class Bottleneck:
         self.manager.set_gate(DOORS, open=not self.paused)
 
     def summary(self) -> BottleneckSummary:
-        """Return what came out.
+        """Return what came out so far.
 
         Raises:
             RuntimeError: the experiment hasn't begun.
@@ -295,7 +292,12 @@ class Bottleneck:
         rounds, config = self.rounds, self.config
         if rounds is None:
             raise RuntimeError("the experiment hasn't begun: nothing is recorded yet")
-        duration = self._now - self._start
+        now, ended = self._now, self._ended
+        if self._loop is not None:  # it is under way
+            now = min(self._loop.time(), self._start + config.duration)
+            ended = monotonic()
+            rounds.pass_time(now)
+        duration = now - self._start
         theory = None
         if not self._changed:
             answer = expected(config.agents, config.slots, config.think, config.work)
@@ -308,7 +310,7 @@ class Bottleneck:
             seed=config.seed,
             time="virtual" if self._virtual else "real",
             duration=duration,
-            elapsed=self._ended - self._began,
+            elapsed=ended - self._began,
             rounds={
                 "total": sum(rounds.ended),
                 "min_per_agent": min(rounds.ended),

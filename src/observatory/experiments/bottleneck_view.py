@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
+from functools import partial
 
 from observatory.experiments.bottleneck import Bottleneck, BottleneckConfig, Rounds
+from observatory.experiments.recent import Recent
 from observatory.experiments.showing import Showing
+from observatory.percentiles import percentiles
 from observatory.ticks import Ticks
 from observatory.visualization.grid import StateView
 from observatory.visualization.palette import gradient
@@ -50,8 +52,7 @@ class BottleneckView:
         """The view itself."""
         self._config = config
         self._showing = Showing(terminal, still, cast)
-        # When, how many rounds had ended, how many waits.
-        self._past: deque[tuple[float, int, int]] = deque([(0.0, 0, 0)])
+        self._recent = Recent(SPAN, 2)
 
     async def run(self, experiment: Bottleneck) -> None:
         """Show the experiment until `q` is pressed in the terminal, or until cancelled.
@@ -69,7 +70,7 @@ class BottleneckView:
             "p": ("pause", experiment.pause),
         }
         title = f"{self._config.agents} agents, {self._config.slots} slots"
-        await self._showing.run(self.app, title, self._keep_status(experiment))
+        await self._showing.run(self.app, title, partial(self._keep_status, experiment))
 
     async def _keep_status(self, experiment: Bottleneck) -> None:
         loop = asyncio.get_running_loop()
@@ -81,13 +82,10 @@ class BottleneckView:
             self._show(experiment.rounds, experiment.paused, now - start)
 
     def _show(self, rounds: Rounds, paused: bool, time: float) -> None:
-        past = self._past
-        past.append((time, sum(rounds.ended), len(rounds.waits)))
-        while past[1][0] <= time - SPAN:
-            past.popleft()
-        began, ended, waits = past[0]
-        recent = sorted(rounds.waits[waits:])
-        late = f"{recent[(99 * len(recent) - 1) // 100]:.2f} s" if recent else "–"
+        self._recent.note(time, sum(rounds.ended), len(rounds.waits))
+        ended, _ = self._recent.per_second()
+        _, waits_before = self._recent.before
+        waits = rounds.waits[waits_before:]
         if rounds.slots:
             self._course.add(time, rounds.working / rounds.slots)
         self.status.update(
@@ -96,7 +94,7 @@ class BottleneckView:
                 "agents": f"{self._config.agents:,}",
                 "waiting": rounds.waiting,
                 "working": f"{rounds.working} of {rounds.slots}" + (", paused" if paused else ""),
-                "rounds/s": f"{(past[-1][1] - ended) / (time - began):.0f}",
-                "wait p99": late,
+                "rounds/s": f"{ended:.0f}",
+                "wait p99": f"{percentiles(waits, 99)[0]:.2f} s" if waits else "–",
             }
         )

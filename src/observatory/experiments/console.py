@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from cascade import testing
 from cascade.spec.checks import shown
@@ -50,6 +50,49 @@ def number(text: Any) -> float:
         return float(text)
     except ValueError:
         raise typer.BadParameter(f"must be a number, got {shown(text)}") from None
+
+
+def whole_option(*names: str, help: str) -> Any:
+    """Return an option that takes a whole number."""
+    return typer.Option(*names, parser=whole, metavar="N", help=help)
+
+
+def seconds_option(*names: str, help: str) -> Any:
+    """Return an option that takes a number of seconds."""
+    return typer.Option(*names, parser=number, metavar="S", help=help)
+
+
+Still = Annotated[
+    str | None,
+    typer.Option("--still", metavar="FILE", help="Draw what is seen at the end, as SVG."),
+]
+"""A file for a drawing, if one is wanted."""
+Cast = Annotated[
+    str | None,
+    typer.Option("--cast", metavar="FILE", help="Record what is seen, as asciicast v2."),
+]
+"""A file for a recording, if one is wanted."""
+Clock = Annotated[str, typer.Option("--time", help="The clock: real or virtual.")]
+"""Which time the experiment runs on; see `check_clock`."""
+Summary = Annotated[
+    str | None,
+    typer.Option(
+        "--summary",
+        metavar="FILE",
+        help="Write the summary as JSON; -: as the last line of stdout.",
+    ),
+]
+"""Where the summary is written as JSON, if anywhere."""
+
+
+def check_clock(time: str) -> None:
+    """Check what the option `Clock` gives.
+
+    Raises:
+        ValueError: there is no such clock.
+    """
+    if time not in ("real", "virtual"):
+        raise ValueError(f"time must be real or virtual, got {time!r}")
 
 
 class Console:
@@ -111,8 +154,9 @@ class Console:
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.EIO):
                 print(f"{self.program}: {error}", file=sys.stderr)
-            # What is still buffered has nowhere to go, and mustn't fail once more at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if sys.stdout is not None:
+                # What is still buffered has nowhere to go, and mustn't fail once more at exit.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         except Exception as error:
             # Typer's own errors know how to put themselves into one line; all others are bugs.

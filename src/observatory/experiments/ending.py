@@ -53,11 +53,14 @@ async def until_signalled(work: Coroutine[Any, Any, T]) -> T:
     for number in taken:
         signal.signal(number, end)
     try:
-        return await work
+        result = await work
     except asyncio.CancelledError:
         if received is None:
             raise
-        raise EndedBySignal(received) from None
     finally:
         for number in taken:
             signal.signal(number, before[number])
+    # One that came when the work was all but done has cancelled this task, too.
+    if received is not None:
+        raise EndedBySignal(received)
+    return result

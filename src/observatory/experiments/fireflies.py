@@ -18,6 +18,7 @@ from cascade.runtime.timers import wait_until
 from observatory.agents.kuramoto import firefly_agent
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.recorder import Recorder, Summary
+from observatory.experiments.until_first import until_first
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.direct_channel import DirectChannel
 from observatory.networking.topology import moore_neighbors
@@ -140,6 +141,7 @@ class Fireflies:
         self.recorder = Recorder(
             list(due), config.period, start, start + config.duration, self._log, self._keep_flashes
         )
+        whole = False
         try:
             with _collector_off():
                 end = loop.create_task(wait_until(start + config.duration), name="end")
@@ -154,14 +156,12 @@ class Fireflies:
                     loop.create_task(self._live(agent, phases[agent], due[agent], self.recorder))
                     for agent in range(config.num_agents)
                 ]
-                whole = await _until_first(end, others)
-        except BaseException:
-            whole = False
-            raise
+                await until_first([*others, end])
+            whole = not end.cancelled()
         finally:
             # A timer may go off a little early, and a whole run is to be as long as it was to be.
             over = start + config.duration
-            self._now = over if whole else min(loop.time(), over)
+            self._now = over if whole else max(start, min(loop.time(), over))
             self._ended = monotonic()
             self._loop = None
 
@@ -253,7 +253,7 @@ class Fireflies:
         recorder, config = self._begun(), self.config
         now, ended = self._now, self._ended
         if self._loop is not None:  # it is under way
-            now = min(self._loop.time(), self._start + config.duration)
+            now = max(self._start, min(self._loop.time(), self._start + config.duration))
             ended = monotonic()
         width, height = config.shape
         orders = recorder.order_parameters
@@ -299,25 +299,6 @@ def lead(agents: int) -> float:
     So that the first to flash aren't late because the last are still being made.
     """
     return 100e-6 * agents
-
-
-async def _until_first(end: asyncio.Task[None], others: list[asyncio.Task[None]]) -> bool:
-    """Wait for `end`, or for the first of the others to end; then stop them all and wait.
-
-    Returns:
-        Whether `end` has come.
-    """
-    try:
-        await asyncio.wait([end, *others], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        ended = end.done()
-        for task in (end, *others):
-            task.cancel()
-        outcomes = await asyncio.gather(*others, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
-            raise outcome
-    return ended
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import numpy as np
 
 from observatory.flashes import Flash, flash_line
 from observatory.monitors.aggregator import MetricsAggregator
+from observatory.percentiles import percentiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +156,8 @@ class Recorder:
         late = self.lateness[-count:]
         if not late:
             return None
-        rank = math.ceil(0.99 * len(late)) - 1
-        return float(np.partition(np.frombuffer(late), rank)[rank])
+        (p99,) = percentiles(late, 99)
+        return p99
 
     @property
     def digest(self) -> str:
@@ -167,6 +168,5 @@ class Recorder:
         """Return p50, p99 (nearest rank) and the maximum; None while there were no flashes."""
         if not self.lateness:
             return {"p50": None, "p99": None, "max": None}
-        values = np.sort(np.frombuffer(self.lateness))
-        p50, p99 = (float(values[math.ceil(share * len(values)) - 1]) for share in (0.5, 0.99))
-        return {"p50": p50, "p99": p99, "max": float(values[-1])}
+        p50, p99, largest = percentiles(self.lateness, 50, 99, 100)
+        return {"p50": p50, "p99": p99, "max": largest}

@@ -15,6 +15,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 from functools import partial
+from typing import Annotated
 
 from observatory.experiments import console
 from observatory.experiments.bottleneck import Bottleneck, BottleneckConfig, BottleneckSummary
@@ -35,42 +36,33 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command(help="Agents that think, queue for a few slots, and work.")
 def bottleneck(
-    agents: int = typer.Option(
-        500, "--agents", parser=console.whole, metavar="N", help="How many agents there are."
-    ),
-    slots: int = typer.Option(
-        20, "--slots", parser=console.whole, metavar="N", help="How many may work at once."
-    ),
-    think: float = typer.Option(
-        2.0, "--think", parser=console.number, metavar="S", help="Seconds of thinking, on average."
-    ),
-    work: float = typer.Option(
-        0.1, "--work", parser=console.number, metavar="S", help="Seconds of work, on average."
-    ),
-    duration: float = typer.Option(
-        3000.0, "--duration", parser=console.number, metavar="S", help="Seconds it lasts."
-    ),
-    visualize: bool | None = typer.Option(
-        None,
-        "--visualize/--no-visualize",
-        help="Show it, if stdout is a terminal that can (default).",
-    ),
-    still: str | None = typer.Option(
-        None, "--still", metavar="FILE", help="Draw what is seen at the end, as SVG."
-    ),
-    cast: str | None = typer.Option(
-        None, "--cast", metavar="FILE", help="Record what is seen, as asciicast v2."
-    ),
-    seed: int | None = typer.Option(
-        None, "--seed", parser=console.whole, metavar="N", help="Where the times come from."
-    ),
-    time: str = typer.Option("real", "--time", help="The clock: real or virtual."),
-    summary: str | None = typer.Option(
-        None,
-        "--summary",
-        metavar="FILE",
-        help="Write the summary as JSON; -: as the last line of stdout.",
-    ),
+    agents: Annotated[
+        int, console.whole_option("--agents", help="How many agents there are.")
+    ] = 500,
+    slots: Annotated[int, console.whole_option("--slots", help="How many may work at once.")] = 20,
+    think: Annotated[
+        float, console.seconds_option("--think", help="Seconds of thinking, on average.")
+    ] = 2.0,
+    work: Annotated[
+        float, console.seconds_option("--work", help="Seconds of work, on average.")
+    ] = 0.1,
+    duration: Annotated[
+        float, console.seconds_option("--duration", help="Seconds it lasts.")
+    ] = 3000.0,
+    visualize: Annotated[
+        bool | None,
+        typer.Option(
+            "--visualize/--no-visualize",
+            help="Show it, if stdout is a terminal that can (default).",
+        ),
+    ] = None,
+    still: console.Still = None,
+    cast: console.Cast = None,
+    seed: Annotated[
+        int | None, console.whole_option("--seed", help="Where the times come from.")
+    ] = None,
+    time: console.Clock = "real",
+    summary: console.Summary = None,
 ) -> None:
     """Run the experiment from the command line."""
     try:
@@ -82,8 +74,7 @@ def bottleneck(
             duration=duration,
             seed=console.some_seed() if seed is None else seed,
         )
-        if time not in ("real", "virtual"):
-            raise ValueError(f"time must be real or virtual, got {time!r}")
+        console.check_clock(time)
     except ValueError as error:
         _console.refuse(f"--{error}")
     _console.check_files(

@@ -18,7 +18,7 @@ import asyncio
 import typing
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from cascade.ports import Connector
 from cascade.spec.checks import check_finite, check_whole
@@ -166,69 +166,54 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command(help="Fireflies on a torus, each an agent with its own engine, fall into step.")
 def fireflies(
-    agents: int = typer.Option(
-        NUM_AGENTS, "--agents", parser=console.whole, metavar="N", help="How many agents there are."
-    ),
-    limit: int | None = typer.Option(
-        None,
-        "--limit",
-        "--concurrency-limit",
-        parser=console.whole,
-        metavar="N",
-        help="How many may be in a step at once.",
-    ),
-    limit_holds: str = typer.Option(
-        "step",
-        "--limit-holds",
-        help="step: a slot is held for a whole step; awake: it is given back while an agent waits.",
-    ),
-    period: float = typer.Option(
-        PERIOD, "--period", parser=console.number, metavar="S", help="Seconds from flash to flash."
-    ),
-    nudge: float = typer.Option(
-        0.2,
-        "--nudge",
-        parser=console.number,
-        metavar="S",
-        help="Seconds a heard flash advances the phase.",
-    ),
-    duration: float = typer.Option(
-        3000.0,
-        "--duration",
-        parser=console.number,
-        metavar="S",
-        help="Seconds the experiment lasts.",
-    ),
-    visualize: bool | None = typer.Option(
-        None,
-        "--visualize/--no-visualize",
-        help="Show it: in a terminal as a picture, elsewhere as lines. "
-        "Default: when stdout is a terminal.",
-    ),
-    palette: str = typer.Option("firefly", "--palette", help=f"Its colours: {PALETTE_NAMES}."),
-    still: str | None = typer.Option(
-        None, "--still", metavar="FILE", help="Draw what is seen at the end, as SVG."
-    ),
-    cast: str | None = typer.Option(
-        None, "--cast", metavar="FILE", help="Record what is seen, as asciicast v2."
-    ),
-    seed: int | None = typer.Option(
-        None,
-        "--seed",
-        parser=console.whole,
-        metavar="N",
-        help="Where the phases come from.",
-    ),
-    time: str = typer.Option("real", "--time", help="The clock: real or virtual."),
-    summary: str | None = typer.Option(
-        None,
-        "--summary",
-        metavar="FILE",
-        help="Write the summary as JSON; -: as the last line of stdout.",
-    ),
-    log: str | None = typer.Option(
-        None, "--log", metavar="FILE", help="Write metrics as JSON lines."
-    ),
+    agents: Annotated[
+        int, console.whole_option("--agents", help="How many agents there are.")
+    ] = NUM_AGENTS,
+    limit: Annotated[
+        int | None,
+        console.whole_option(
+            "--limit", "--concurrency-limit", help="How many may be in a step at once."
+        ),
+    ] = None,
+    limit_holds: Annotated[
+        str,
+        typer.Option(
+            "--limit-holds",
+            help="step: a slot is held for a whole step; "
+            "awake: it is given back while an agent waits.",
+        ),
+    ] = "step",
+    period: Annotated[
+        float, console.seconds_option("--period", help="Seconds from flash to flash.")
+    ] = PERIOD,
+    nudge: Annotated[
+        float, console.seconds_option("--nudge", help="Seconds a heard flash advances the phase.")
+    ] = 0.2,
+    duration: Annotated[
+        float, console.seconds_option("--duration", help="Seconds the experiment lasts.")
+    ] = 3000.0,
+    visualize: Annotated[
+        bool | None,
+        typer.Option(
+            "--visualize/--no-visualize",
+            help="Show it: in a terminal as a picture, elsewhere as lines. "
+            "Default: when stdout is a terminal.",
+        ),
+    ] = None,
+    palette: Annotated[
+        str, typer.Option("--palette", help=f"Its colours: {PALETTE_NAMES}.")
+    ] = "firefly",
+    still: console.Still = None,
+    cast: console.Cast = None,
+    seed: Annotated[
+        int | None, console.whole_option("--seed", help="Where the phases come from.")
+    ] = None,
+    time: console.Clock = "real",
+    summary: console.Summary = None,
+    log: Annotated[
+        str | None,
+        typer.Option("--log", metavar="FILE", help="Write metrics as JSON lines."),
+    ] = None,
 ) -> None:
     """Run the experiment from the command line."""
     try:
@@ -241,8 +226,7 @@ def fireflies(
             limit_holds=typing.cast(Literal["step", "awake"], limit_holds),
             seed=console.some_seed() if seed is None else seed,
         )
-        if time not in ("real", "virtual"):
-            raise ValueError(f"time must be real or virtual, got {time!r}")
+        console.check_clock(time)
         if palette not in PALETTES:
             raise ValueError(f"palette must be one of {PALETTE_NAMES}, got {palette!r}")
     except ValueError as error:

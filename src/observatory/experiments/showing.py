@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from observatory.experiments.until_first import until_first
 from observatory.visualization.cast import Cast
 from observatory.visualization.layout import Layout
 from observatory.visualization.raw_app import RawTerminalApp
@@ -31,7 +32,7 @@ class Showing:
         return self.terminal or self.still is not None or self.cast is not None
 
     async def run(
-        self, app: RawTerminalApp, title: str, keep_status: Coroutine[Any, Any, None]
+        self, app: RawTerminalApp, title: str, keep_status: Callable[[], Coroutine[Any, Any, None]]
     ) -> None:
         """Show a view until `q` is pressed in the terminal, or until cancelled.
 
@@ -46,15 +47,14 @@ class Showing:
             Exception: whatever the palette itself raises.
         """
         loop = asyncio.get_running_loop()
-        cast = None
+        cast = None if self.cast is None else Cast(self.cast, app, title)
         try:
-            parts = [loop.create_task(keep_status, name="status")]
-            if self.cast is not None:
-                cast = Cast(self.cast, app, title)
+            parts = [loop.create_task(keep_status(), name="status")]
+            if cast is not None:
                 parts.append(loop.create_task(cast.run(), name="cast"))
             if self.terminal:
                 parts.append(loop.create_task(app.run(), name="terminal"))
-            await _until_first(parts)
+            await until_first(parts)
         except Exception:
             raise
         except BaseException:
@@ -72,16 +72,3 @@ class Showing:
         grid = app.grid_view
         layout = Layout.natural(grid.width, grid.height, StatusBar.HEIGHT)
         Path(self.still).write_text(still(layout, *app.picture(layout, now)), encoding="utf-8")
-
-
-async def _until_first(parts: list[asyncio.Task[None]]) -> None:
-    """Wait until one of the parts ends; then stop the others and wait for them."""
-    try:
-        await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for part in parts:
-            part.cancel()
-        outcomes = await asyncio.gather(*parts, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome

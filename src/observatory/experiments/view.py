@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
+from functools import partial
 from typing import Any
 
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.fireflies import Fireflies, Moment
+from observatory.experiments.recent import Recent
 from observatory.experiments.showing import Showing
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.ticks import Ticks
@@ -52,8 +53,8 @@ class FirefliesView:
         """The view itself."""
         self._config = config
         self._showing = Showing(terminal, still, cast)
-        # When, how many flashes and frames there were.
-        self._past: deque[tuple[float, int, int]] = deque([(0.0, 0, 0)])
+        # Over a period, as the flashes of a world in step come all at once; but at least a second.
+        self._recent = Recent(max(1.0, config.period), 2)
 
     async def run(self, experiment: Fireflies) -> None:
         """Show the experiment until `q` is pressed in the terminal, or until cancelled.
@@ -67,7 +68,7 @@ class FirefliesView:
         self.app.grid_view.matrix.follow(experiment.recorder.latest)
         width, height = self._config.shape
         title = f"{width}×{height} fireflies"
-        await self._showing.run(self.app, title, self._keep_status(experiment))
+        await self._showing.run(self.app, title, partial(self._keep_status, experiment))
 
     async def _keep_status(self, experiment: Fireflies) -> None:
         """Bring the status up to date, at regular times."""
@@ -79,31 +80,25 @@ class FirefliesView:
 
     def _show(self, moment: Moment, virtual: bool) -> None:
         """Put a moment into the status bar."""
-        config, past = self._config, self._past
+        config = self._config
         self._course.add(moment.time, moment.order_parameter)
-        # Over a period, as the flashes of a world in step come all at once; but at least a second.
-        span = max(1.0, config.period)
-        past.append((moment.time, moment.flashes, self.app.frames))
-        while past[1][0] <= moment.time - span:
-            past.popleft()
-        began, flashes, frames = past[0]
-        status = self.status
+        self._recent.note(moment.time, moment.flashes, self.app.frames)
+        flashes, frames = self._recent.per_second()
         late = moment.lateness_p99
         values: dict[str, Any] = {
             "time": f"{moment.time:.0f} s",
             "agents": f"{config.num_agents:,}",
             "pulses": moment.flashes // config.num_agents,
-            "flashes/s": f"{(moment.flashes - flashes) / (moment.time - began):,.0f}",
+            "flashes/s": f"{flashes:,.0f}",
             "lateness p99": "–" if late is None else _duration(late),
         }
         if moment.active is not None:
             values["slots"] = f"{moment.active} of {config.limit}"
             values["waiting"] = moment.waiting
         if self._showing.terminal and not virtual:
-            rate = (self.app.frames - frames) / (moment.time - began)
             dropped = f" ({self.app.dropped} dropped)" if self.app.dropped else ""
-            values["frames/s"] = f"{rate:.0f}{dropped}"
-        status.update(values)
+            values["frames/s"] = f"{frames:.0f}{dropped}"
+        self.status.update(values)
 
 
 def _duration(seconds: float) -> str:

@@ -13,6 +13,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from observatory.percentiles import percentiles
+
 
 class MetricsAggregator:
     """Gathers values by key and appends a line of JSON per key and interval to a file.
@@ -158,17 +160,15 @@ class MetricsAggregator:
 
 def _summarise(time: float, key: str, values: array[float]) -> dict[str, Any]:
     numbers = np.frombuffer(values)
-    count = len(numbers)
-    middle, high = (-(-percent * count // 100) - 1 for percent in (50, 99))
-    ordered = np.partition(numbers, (0, middle, high, count - 1))
+    p50, p99, largest = percentiles(values, 50, 99, 100)
     return {
         "time": time,
         "key": key,
-        "count": count,
+        "count": len(numbers),
         # In extended precision, since the sum of finite values may be too large for a float.
         "mean": float(numbers.mean(dtype=np.longdouble)),
-        "min": float(ordered[0]),
-        "max": float(ordered[-1]),
-        "p50": float(ordered[middle]),
-        "p99": float(ordered[high]),
+        "min": float(numbers.min()),
+        "max": largest,
+        "p50": p50,
+        "p99": p99,
     }

@@ -83,7 +83,7 @@ class Layout:
         columns = min(max(NARROWEST, width * scale + 2), WIDEST)
         factor = max(_parts(width, columns), _parts(height, 2 * HIGHEST))
         grid_rows = _parts(_parts(height, factor) * scale, 2)
-        # A row of night above the grid and one below it.
+        # A row of night below the grid and one below the status bar.
         return cls.of(columns, grid_rows + 2 + status_rows, width, height, status_rows)
 
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from array import array
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,7 +17,12 @@ from typer.testing import CliRunner
 
 from cascade.testing import run_virtual
 from observatory.experiments import run_bottleneck
-from observatory.experiments.bottleneck import Bottleneck, BottleneckConfig, Rounds
+from observatory.experiments.bottleneck import (
+    Bottleneck,
+    BottleneckConfig,
+    BottleneckSummary,
+    Rounds,
+)
 from observatory.experiments.bottleneck_view import BottleneckView
 from observatory.visualization.layout import Layout
 
@@ -85,6 +91,23 @@ def test_it_ends_when_its_view_does() -> None:
         await asyncio.sleep(5)
 
     assert run_virtual(Bottleneck(SMALL, view=view).run()).duration == 5.0
+
+
+def test_while_it_is_under_way_the_summary_is_that_of_a_run_that_ends_now() -> None:
+    seen: list[BottleneckSummary] = []
+
+    async def view(experiment: Bottleneck) -> None:
+        await asyncio.sleep(7)
+        seen.append(experiment.summary())
+        await asyncio.sleep(5)
+
+    last = run_virtual(Bottleneck(SMALL, view=view).run())
+    brief = run_virtual(Bottleneck(replace(SMALL, duration=7.0)).run())
+    (under_way,) = seen
+    assert under_way.elapsed > 0
+    assert under_way == replace(brief, elapsed=under_way.elapsed)
+    assert last.duration == 12.0
+    assert last.rounds["total"] > under_way.rounds["total"]
 
 
 def test_what_a_view_raises_ends_it() -> None:

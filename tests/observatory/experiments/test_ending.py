@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Iterator
+from time import monotonic
+from types import FrameType
 
 import pytest
 
@@ -36,7 +39,7 @@ async def sent(*numbers: int) -> None:
 tidied: list[tuple[int, ...]] = []
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_cancels_the_work_and_is_told(number: int) -> None:
     tidied.clear()
     with pytest.raises(EndedBySignal) as ended:
@@ -59,6 +62,68 @@ def test_a_second_one_does_not_disturb_the_tidying_up() -> None:
     with pytest.raises(EndedBySignal, match="SIGTERM"):
         asyncio.run(until_signalled(work()))
     assert tidied == [()]
+
+
+def test_a_loop_that_sleeps_is_woken() -> None:
+    async def work() -> None:
+        # While the loop waits for something that doesn't come, a signal reaches the process.
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        async with asyncio.timeout(5):
+            await asyncio.Event().wait()
+
+    began = monotonic()
+    with pytest.raises(EndedBySignal, match="SIGTERM"):
+        asyncio.run(until_signalled(work()))
+    assert monotonic() - began < 4
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_handlers_of_others_are_put_back(ended: bool) -> None:
+    number = signal.SIGTERM
+    heard: list[int] = []
+
+    def theirs(number: int, _frame: FrameType | None) -> None:
+        heard.append(number)
+
+    async def work() -> None:
+        assert signal.getsignal(number) is not theirs
+        if ended:
+            await sent(number)
+
+    before = signal.signal(number, theirs)
+    try:
+        if ended:
+            with pytest.raises(EndedBySignal):
+                asyncio.run(until_signalled(work()))
+        else:
+            asyncio.run(until_signalled(work()))
+        assert signal.getsignal(number) is theirs
+        assert heard == []
+        os.kill(os.getpid(), number)
+        assert heard == [number]
+    finally:
+        signal.signal(number, before)
+
+
+def test_what_is_raised_while_tidying_up_is_passed_on() -> None:
+    async def work() -> None:
+        try:
+            await sent(signal.SIGTERM)
+        finally:
+            raise OSError("can't be tidied up")
+
+    with pytest.raises(OSError, match="can't be tidied up"):
+        asyncio.run(until_signalled(work()))
+
+
+def test_one_that_comes_when_the_work_is_all_but_done_is_told_as_well() -> None:
+    async def work() -> str:
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return "done"
+
+    with pytest.raises(EndedBySignal, match="SIGTERM"):
+        asyncio.run(until_signalled(work()))
 
 
 def test_what_was_ignored_stays_ignored() -> None:

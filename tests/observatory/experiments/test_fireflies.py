@@ -665,3 +665,18 @@ def test_periods_that_no_machine_can_keep_up_with_still_end_in_time(
     assert summary.duration == pytest.approx(0.2)
     assert summary.elapsed < 10.0
     assert summary.missed > 0
+
+
+def test_one_that_is_ended_before_its_start_has_lasted_no_time() -> None:
+    async def main() -> None:
+        experiment = Fireflies(FirefliesConfig(num_agents=2500, duration=30.0))
+        running = asyncio.ensure_future(experiment.run())
+        while experiment.recorder is None:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert experiment.summary().duration == 0.0
+        running.cancel()
+        await asyncio.wait([running])
+        assert experiment.summary().duration == 0.0
+        assert experiment.summary().flashes == 0
+
+    asyncio.run(main())

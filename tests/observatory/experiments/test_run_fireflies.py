@@ -454,6 +454,21 @@ def test_it_runs_without_a_stdout() -> None:
     assert ended.stderr == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full disk to offer")
+@pytest.mark.parametrize("stdout", ["", ">&-"])
+def test_a_full_disk_is_one_line(stdout: str) -> None:
+    command = shlex.join([*PROGRAM, *SMALL, "--summary", "/dev/full"])
+    ended = subprocess.run(
+        ["sh", "-c", f"{command} {stdout}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == "fireflies: [Errno 28] No space left on device\n"
+
+
 # --- from Python ------------------------------------------------------------------------------
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+from array import array
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from tests.observatory.visualization.test_screen import check
 
 from cascade.testing import run_virtual
 from observatory.experiments.config import FirefliesConfig
-from observatory.experiments.fireflies import Fireflies
+from observatory.experiments.fireflies import Fireflies, Moment
 from observatory.experiments.view import FirefliesView
 from observatory.flashes import Flash
 from observatory.ticks import Ticks
@@ -63,6 +66,8 @@ def test_each_frame_is_the_matrix_computed_from_the_flashes() -> None:
     experiment = Fireflies(SMALL, view=watch, keep_flashes=True)
     run_virtual(experiment.run())
     assert experiment.recorder is not None
+    # A flash carries the time at which it was due, and is seen from when it was sent.
+    assert max(experiment.recorder.lateness) <= 2e-9
     assert len(frames) >= 599
     for now, shown, levels in frames:
         expected = brightness(experiment.recorder.flashes, now, SMALL)
@@ -81,6 +86,16 @@ def test_who_watches_changes_nothing(tmp_path: Path) -> None:
     summary, _, _ = watched(tmp_path, "one")
     assert summary.digest == run_virtual(Fireflies(SMALL).run()).digest
     assert summary.duration == SMALL.duration
+
+
+@pytest.mark.parametrize("limit_holds", ["step", "awake"])
+def test_who_watches_changes_nothing_where_there_is_a_limit_either(
+    tmp_path: Path, limit_holds: Any
+) -> None:
+    config = replace(SMALL, limit=20, limit_holds=limit_holds, duration=10.0)
+    summary, _, _ = watched(tmp_path, "one", config)
+    assert summary.digest == run_virtual(Fireflies(config).run()).digest
+    assert summary.flashes > 0
 
 
 def test_the_same_run_makes_the_same_files(tmp_path: Path) -> None:
@@ -125,6 +140,75 @@ def test_the_status_says_what_goes_on(tmp_path: Path) -> None:
     assert "frames/s" not in status
 
 
+class Told:
+    """An experiment that tells what it is made to tell: ten seconds of flashes, then none."""
+
+    def __init__(self) -> None:
+        self.recorder = self
+        self.latest = array("d", [-math.inf]) * 100
+
+    def moment(self, now: float) -> Moment:
+        return Moment(
+            time=now,
+            order_parameter=0.5,
+            alight=0.0,
+            flashes=int(300 * min(now, 10.0)),
+            active=None,
+            waiting=None,
+            lateness_p99=None if now < 2 else 0.0123 if now < 4 else 1.5,
+        )
+
+
+@pytest.mark.parametrize(("period", "span"), [(0.5, 1.0), (2.0, 2.0), (4.0, 4.0)])
+def test_flashes_a_second_are_those_of_the_latest_period_or_second(
+    tmp_path: Path, period: float, span: float
+) -> None:
+    view = FirefliesView(replace(SMALL, period=period), still=tmp_path / "still.svg")
+    experiment: Any = Told()
+    told: dict[float, dict[str, Any]] = {}
+
+    async def main() -> None:
+        run = asyncio.create_task(view.run(experiment))
+        ticks = Ticks(0.125, 0.25)
+        for _ in range(80):
+            time = await ticks.next() - 0.125
+            told[time] = dict(view.status.status)
+        run.cancel()
+        await asyncio.wait([run])
+
+    run_virtual(main())
+    for time, status in told.items():
+        # Of the samples that are taken four times a second, those of the latest span.
+        past = max(0.0, time - span)
+        rate = 300 * (min(time, 10.0) - min(past, 10.0)) / (time - past)
+        assert float(status["flashes/s"]) == pytest.approx(rate, abs=1.0), time
+    assert told[20.0]["flashes/s"] == "0"
+    assert told[5.0]["pulses"] == 15
+    assert [told[time]["lateness p99"] for time in (1.0, 3.0, 5.0)] == ["–", "12.3 ms", "1.5 s"]
+    assert "slots" not in told[5.0]
+
+
+def test_a_view_may_be_there_before_any_time_has_passed(tmp_path: Path) -> None:
+    class Later(Told):
+        def moment(self, now: float) -> Moment:
+            return super().moment(max(0.0, now - 3.0))
+
+    view = FirefliesView(SMALL, still=tmp_path / "still.svg")
+    experiment: Any = Later()
+
+    async def main() -> list[str]:
+        run = asyncio.create_task(view.run(experiment))
+        told = []
+        for seconds in (2.1, 2.0):
+            await asyncio.sleep(seconds)
+            told.append(view.status.status["flashes/s"])
+        run.cancel()
+        await asyncio.wait([run])
+        return told
+
+    assert run_virtual(main()) == ["0", "300"]
+
+
 def test_what_a_palette_raises_ends_the_experiment(tmp_path: Path) -> None:
     def failing(brightness: Any) -> Any:
         raise ZeroDivisionError("no colours left")
@@ -153,3 +237,13 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     view = FirefliesView(SMALL, cast=tmp_path / "nowhere" / "cast")
     with pytest.raises(FileNotFoundError):
         run_virtual(Fireflies(SMALL, view=view.run).run())
+
+
+def test_without_its_recording_nothing_goes_on(tmp_path: Path) -> None:
+    async def main() -> set[asyncio.Task[Any]]:
+        view = FirefliesView(SMALL, cast=tmp_path / "nowhere" / "cast")
+        with pytest.raises(FileNotFoundError):
+            await Fireflies(SMALL, view=view.run).run()
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert run_virtual(main()) == set()

@@ -36,6 +36,12 @@ class Terminal:
     """How many characters were written altogether."""
     selected: int = 0
     """How many times colours were selected."""
+    wraps: bool = True
+    """Whether text goes on in the next row at the right edge, as it does at first."""
+    cursor: bool = True
+    """Whether the cursor is seen."""
+    aside: bool = False
+    """Whether the other screen is shown, which programs that fill the window use."""
     _cells: dict[tuple[int, int], Cell] = field(default_factory=dict)
     _ink: str = DEFAULT
     _paper: str = DEFAULT
@@ -47,8 +53,19 @@ class Terminal:
         for private, parameters, final, letter in SEQUENCE.findall(data.decode()):
             if letter:
                 self._put(letter)
-            elif not private:
+            elif private:
+                self._switch(parameters, final)
+            else:
                 self._obey(parameters, final)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the window another size; what is outside of it is lost, the rest stays."""
+        self.columns, self.rows = columns, rows
+        self._cells = {
+            (row, column): cell
+            for (row, column), cell in self._cells.items()
+            if row < rows and column < columns
+        }
 
     def cell(self, row: int, column: int) -> Cell:
         """Return what is shown at a place."""
@@ -66,6 +83,18 @@ class Terminal:
         self.written += 1
         self._column += 1
 
+    def _switch(self, parameters: str, final: str) -> None:
+        on = {"h": True, "l": False}[final]
+        if parameters == "7":
+            self.wraps = on
+        elif parameters == "25":
+            self.cursor = on
+        else:
+            assert parameters == "1049", f"an unknown mode: {parameters}"
+            if on:
+                self._cells.clear()
+            self.aside = on
+
     def _obey(self, parameters: str, final: str) -> None:
         numbers = [int(number or 0) for number in parameters.split(";")]
         if final == "H":
@@ -74,7 +103,7 @@ class Terminal:
             assert 1 <= column <= self.columns
             self._row, self._column = row - 1, column - 1
         elif final == "C":
-            self._column += numbers[0] or 1
+            self._column = min(self._column + (numbers[0] or 1), self.columns - 1)
         elif final == "J":
             assert numbers == [2]
             self._cells.clear()

@@ -34,9 +34,11 @@ def test_who_was_never_lit_is_dark() -> None:
 
 def test_a_look_changes_nothing() -> None:
     matrix = BrightnessMatrix(1, 1, 1.0)
-    matrix.light(0, 0.0)
-    matrix.at(5.0)
-    assert matrix.at(0.5)[0, 0] == 0.5
+    matrix.light(0, 3.0)
+    for now in (9.0, 3.5, 3.25, 3.5):
+        matrix.at(now)[:] = 0.75
+        assert matrix.lit_at[0] == 3.0
+        assert matrix.at(now)[0, 0] == max(0.0, 4.0 - now)
 
 
 def test_it_can_follow_times_that_somebody_else_writes() -> None:
