@@ -83,9 +83,9 @@ MUTANTS = (
     Mutant(
         "a capacity of 0 is an error and no pause",
         MANAGER,
-        "                resource.limit\n                and resource.is_below(units)",
-        "                resource.limit is not None\n"
-        "                and (resource.limit == 0 or resource.is_below(units))",
+        "                and units > limit\n                and resource.is_below(units)",
+        "                and units > limit\n                and resource.is_below(units)"
+        "\n                or limit == 0",
         LIMITS,
     ),
     Mutant(
