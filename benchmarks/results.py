@@ -71,7 +71,12 @@ def draw(file: Path, rows: Sequence[Row]) -> bool:
     if not available("matplotlib", "matplotlib"):
         return False
     rc_context, figures = load("matplotlib").rc_context, load("matplotlib.figure")
-    shown = [row for row in rows if row.budget.endswith("×") or row.peers]
+    # Costs with a budget that is a multiple of the floor's.
+    shown = [
+        row
+        for row in rows
+        if row.unit != "ratio" and row.budget.startswith("≤") and row.budget.endswith("×")
+    ]
     with rc_context({"svg.hashsalt": "cascade", "svg.fonttype": "none", "font.size": 9}):
         figure = figures.Figure(figsize=(9, 0.34 * len(shown) + 1.2), layout="constrained")
         axes = figure.subplots()
