@@ -7,7 +7,6 @@ import gc
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -143,8 +142,17 @@ class TestCommand:
         assert "EXCEEDED (3)" in printed.out
         assert printed.err == "more than 2 times the budget, in every attempt: counting\n"
 
-    def test_the_short_form_accepts_twice_a_budget_and_the_long_one_does_not(self) -> None:
-        work = Work("waiting", 1, lambda: time.sleep(0.01), lambda: time.sleep(0.015), 1.0, 3)
+    def test_the_short_form_accepts_twice_a_budget_and_the_long_one_does_not(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def floor() -> None: ...
+        def ours() -> None: ...
+
+        def timed(runner: object, do: object, seconds: list[float], collect: bool) -> None:
+            seconds.append(1.0 if do is floor else 1.5)
+
+        monkeypatch.setattr(harness, "_timed", timed)
+        work = Work("waiting", 1, floor, ours, 1.0, 3)
         assert measure(work).exceeded
         assert not measure(work, quick=True).exceeded
         assert measure(replace(work, budget=0.5), quick=True).exceeded

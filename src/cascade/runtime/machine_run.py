@@ -44,11 +44,7 @@ class MachineRun(Run):
         return False
 
     def execute(self, use_vm: bool = True) -> Coroutine[Any, Any, Any]:
-        """Return the machine's coroutine, so that none stands between it and its caller.
-
-        Raises:
-            TypeError, ValueError: an amount isn't valid; it names the resource.
-        """
+        """Return the machine's coroutine, so that none stands between it and its caller."""
         lazy = self._lazy
         return run_steps(self, 0, lazy.task, lazy.bound, None, 0, self)
 
