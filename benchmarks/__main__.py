@@ -27,6 +27,7 @@ from benchmarks import (
     million,
     peers,
     results,
+    scaling,
     view,
 )
 from benchmarks.harness import ATTEMPTS, TOLERANCE, Benchmark, Row, settle
@@ -46,10 +47,11 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "fireflies": fireflies.compare,
     "together": fireflies.synchronous,
     "largest": fireflies.largest,
+    "scaling": scaling.scaling,
     "view": view.view,
 }
-ON_DEMAND = ("view",)
-"""What is measured only when it is named: it takes five minutes by itself."""
+ON_DEMAND = ("scaling", "view")
+"""What is measured only when it is named: it takes minutes by itself."""
 ONCE = ("fireflies", "together", "largest")
 """What has one attempt in the long form, as it takes minutes of real time."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import tracemalloc
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import cascade as cs
@@ -21,9 +21,11 @@ MEMORY = 3.2 * 1024
 
 Meanwhile = Callable[[], None]
 """Called when all agents wait."""
+World = Callable[[Meanwhile, int], Coroutine[Any, Any, None]]
+"""Lets so many agents live."""
 
 
-async def bare(meanwhile: Meanwhile) -> None:
+async def bare(meanwhile: Meanwhile, count: int = AGENTS) -> None:
     """Let each agent be a task that waits with a future and a timer, then wake them all."""
     loop = asyncio.get_running_loop()
     inboxes: list[asyncio.Future[int]] = []
@@ -37,9 +39,9 @@ async def bare(meanwhile: Meanwhile) -> None:
         finally:
             timer.cancel()
 
-    tasks = [loop.create_task(live()) for _ in range(AGENTS)]
+    tasks = [loop.create_task(live()) for _ in range(count)]
     await asyncio.sleep(0)
-    assert len(inboxes) == AGENTS
+    assert len(inboxes) == count
     meanwhile()
     for message, inbox in enumerate(inboxes):
         inbox.set_result(message)
@@ -54,7 +56,7 @@ async def listen(channel: DirectChannel, awake: list[int]) -> Any:
     return cs.TailCall(awake=[await channel.recv(timeout=PATIENCE)])
 
 
-async def with_engines(meanwhile: Meanwhile) -> None:
+async def with_engines(meanwhile: Meanwhile, count: int = AGENTS) -> None:
     """Let each agent be an engine that runs a machine waiting at its channel, then wake them."""
     loop = asyncio.get_running_loop()
     manager = cs.ResourceManager()
@@ -65,16 +67,16 @@ async def with_engines(meanwhile: Meanwhile) -> None:
         channels.append(channel)
         await cs.Engine(resource_manager=manager).run(listen(channel, []), use_vm=True)
 
-    tasks = [loop.create_task(live(number)) for number in range(AGENTS)]
+    tasks = [loop.create_task(live(number)) for number in range(count)]
     await asyncio.sleep(0)
-    assert len(channels) == AGENTS
+    assert len(channels) == count
     meanwhile()
     for message, channel in enumerate(channels):
         channel.send_nowait(message)
     await asyncio.gather(*tasks)
 
 
-def memory_of(world: Callable[[Meanwhile], Awaitable[None]]) -> float:
+def memory_of(world: World, count: int = AGENTS) -> float:
     """Return how many bytes an agent occupies while it waits, with all that belongs to it."""
     used = 0
 
@@ -84,7 +86,7 @@ def memory_of(world: Callable[[Meanwhile], Awaitable[None]]) -> float:
         used = tracemalloc.get_traced_memory()[0]
 
     async def watched() -> None:
-        await world(look)
+        await world(look, count)
 
     with collector(on=False):
         tracemalloc.start()
@@ -92,7 +94,7 @@ def memory_of(world: Callable[[Meanwhile], Awaitable[None]]) -> float:
             asyncio.run(watched())
         finally:
             tracemalloc.stop()
-    return used / AGENTS
+    return used / count
 
 
 def agents(quick: bool) -> Iterable[Row]:
@@ -101,8 +103,8 @@ def agents(quick: bool) -> Iterable[Row]:
         Work(
             f"an agent's life, {AGENTS:,} at once",
             AGENTS,
-            lambda: bare(_nothing),
-            lambda: with_engines(_nothing),
+            lambda: bare(nothing),
+            lambda: with_engines(nothing),
             3.0,
             5 if quick else 9,
         ),
@@ -121,5 +123,5 @@ def agents(quick: bool) -> Iterable[Row]:
     )
 
 
-def _nothing() -> None:
-    pass
+def nothing() -> None:
+    """Do nothing while all agents wait."""

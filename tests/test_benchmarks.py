@@ -20,7 +20,19 @@ from observatory.reference.fireflies import simulate
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # they aren't part of what is installed
 
-from benchmarks import fireflies, graphs, harness, limits, machines, peers, profile, results, view
+from benchmarks import (
+    agents,
+    fireflies,
+    graphs,
+    harness,
+    limits,
+    machines,
+    peers,
+    profile,
+    results,
+    scaling,
+    view,
+)
 from benchmarks.__main__ import main
 from benchmarks.harness import Peer, Row, Sample, Work, measure, settle
 from benchmarks.lights import Lights
@@ -203,6 +215,24 @@ class TestCommand:
         assert profile.main(["events"]) == 1
         assert "pip install cascade-py[peers]" in capsys.readouterr().err
 
+    def test_a_flat_profile_counts_what_functions_take_by_themselves_below_cascade(self) -> None:
+        def frame(name: str, file: str) -> str:
+            return f"{name}\0{file}\0{7}\1more"
+
+        outside = frame("main", "/benchmarks/__main__.py")
+        run = frame("run", "/src/cascade/app.py")
+        sleep = frame("sleep", "/lib/asyncio/tasks.py")
+        records = [
+            ([outside], 5.0),
+            ([outside, sleep], 5.0),
+            ([outside, run], 1.0),
+            ([outside, run, sleep], 3.0),
+        ]
+        assert profile.flat(records).splitlines() == [
+            " 75.0%  sleep (asyncio/tasks.py)",
+            " 25.0%  run (cascade/app.py)",
+        ]
+
     def test_runs_only_what_is_named(self) -> None:
         one, other = Loops(budget=None), Loops(budget=None)
         assert main(["one"], {"one": one, "other": other}) == 0
@@ -244,6 +274,34 @@ class TestFloors:
         found = json.loads(subprocess.run(run, cwd=root, capture_output=True, check=True).stdout)
         assert found["microseconds"] > 0
         assert found["bytes"] >= 0
+
+    def test_a_size_that_grows_is_compared_with_the_smallest(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(scaling, "NODES", (1_000, 2_000))
+        monkeypatch.setattr(scaling, "AGENTS", (25,))
+        monkeypatch.setattr(scaling, "FEW", 2_000)
+        monkeypatch.setattr(scaling, "DURATION", 0.2)
+        rows = {(row.name, row.unit): row for row in scaling.scaling(True)}
+        first, second = (
+            rows[f"{size} nodes: declared, built and run, bytes a node", "bytes"]
+            for size in ("1,000", "2,000")
+        )
+        assert first.ratio == 1.0
+        assert second.ratio == second.cascade.median / first.cascade.median
+        assert rows["an agent's memory, 25 at once", "bytes"].cascade.median > 1_000
+        assert ("25 fireflies, processor", "% of a core") in rows
+
+    @pytest.mark.parametrize("world", [agents.bare, agents.with_engines])
+    def test_agents_live_as_many_as_are_asked_for(self, world: agents.World) -> None:
+        waiting = 0
+
+        def count() -> None:
+            nonlocal waiting
+            waiting = len(asyncio.all_tasks()) - 1
+
+        asyncio.run(world(count, 5))
+        assert waiting == 5
 
     def test_trampolines(self) -> None:
         assert machines.bounce(100) == asyncio.run(machines.bounce_async(100)) == 5050
