@@ -24,8 +24,11 @@ from cascade.runtime.engine import Engine
 from cascade.runtime.resource_manager import ResourceManager
 from cascade.spec.constant import constant
 from cascade.spec.constraint import GlobalConstraint
+from cascade.spec.flow import pipeline, sequence
+from cascade.spec.inputs import Env, Param
 from cascade.spec.lazy import LazyResult
 from cascade.spec.resource import inject, resource
+from cascade.spec.routing import Router
 from cascade.spec.tail_call import TailCall
 from cascade.spec.task import Task, task
 
@@ -38,6 +41,12 @@ __all__ = [  # noqa: RUF022 - grouped by theme
     "resource",
     "inject",
     "constant",
+    "Param",
+    "Env",
+    # Flow
+    "Router",
+    "sequence",
+    "pipeline",
     # Running
     "run",
     "arun",

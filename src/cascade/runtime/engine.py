@@ -24,6 +24,7 @@ from cascade.runtime.resource_manager import ResourceManager
 from cascade.runtime.resource_scopes import CONNECTOR, check_injections
 from cascade.runtime.run import Run, to_the_end
 from cascade.spec.checks import shown
+from cascade.spec.inputs import resolve_inputs
 from cascade.spec.lazy import LazyResult
 from cascade.spec.resource import ResourceDefinition
 
@@ -241,6 +242,8 @@ class Engine:
         Raises:
             TypeError: `target` holds something, but no lazy result, or `params` isn't a mapping.
             ValueError: `params` names something that the workflow doesn't declare.
+            MissingInputError: parameters or environment variables have no value.
+            UnknownRouteError: a router has no branch of the key that was computed.
             GraphError: two variants of one call are in the graph, or the solver's order is wrong.
             InjectionError: a resource isn't registered, or resources need each other in a circle.
             SkippedError: the target was skipped.
@@ -259,9 +262,7 @@ class Engine:
         return self._run(target, params, use_vm)
 
     async def _run(self, target: Any, params: Mapping[str, Any] | None, use_vm: bool) -> Any:
-        if params is not None:
-            _check_params(params)
-        run = self._graph_run(target)
+        run = self._graph_run(target, params)
         began = run.loop.time()
         run.started()
         leaving: list[Callable[[], Awaitable[None]]] | None = None
@@ -302,15 +303,18 @@ class Engine:
                     run.finished(began, error)
             error = None
 
-    def _graph_run(self, target: Any) -> GraphRun:
+    def _graph_run(self, target: Any, params: Mapping[str, Any] | None) -> GraphRun:
         plan = target if isinstance(target, Plan) else self.plan(target)
+        inputs, given = plan.graph.inputs, None
+        if inputs or params is not None:
+            given = dict(zip(inputs, resolve_inputs(inputs.values(), params), strict=True))
         if not plan.graph.plain:
             self._check_injections(plan.graph)
         factory, state = self.state_backend_factory, None
         if factory is not None:
             state = factory()
             _check_port("what state_backend_factory returns", state, "put", "get", "has", "clear")
-        return GraphRun(self, plan, asyncio.get_running_loop(), state)
+        return GraphRun(self, plan, asyncio.get_running_loop(), state, given)
 
     async def _connect(
         self, connector: Connector, leaving: list[Callable[[], Awaitable[None]]]
@@ -462,11 +466,3 @@ def _check_plan(solver: Solver, plan: object, graph: Graph) -> None:
 def _check_is(argument: str, value: object, kind: type) -> None:
     if not isinstance(value, kind):
         raise TypeError(f"{argument} must be a {kind.__name__}, got {value!r}")
-
-
-def _check_params(params: object) -> None:
-    if not isinstance(params, Mapping):
-        raise TypeError(f"params must map names of parameters to values, got {params!r}")
-    if params:
-        names = ", ".join(map(repr, params))
-        raise ValueError(f"params gives {names}, but the workflow declares no parameters")

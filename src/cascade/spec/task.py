@@ -264,6 +264,16 @@ def task(
     return declare if fn is None else declare(fn)
 
 
+def _never() -> None:
+    raise AssertionError("stands for a value that no call makes")  # pragma: no cover
+
+
+INPUT: Task[Any] = Task(_never, "input", "inline")
+"""What stands in the place of a task in inputs."""
+ROUTER: Task[Any] = Task(_never, "Router", "inline")
+"""What stands in the place of a task in routers."""
+
+
 def _is_async(function: Callable[..., Any]) -> bool:
     while isinstance(function, functools.partial):
         function = function.func
