@@ -174,6 +174,8 @@ def _say(lazy: LazyResult[Any]) -> str:
         parts.append(f"up to {policies.retry.max_attempts} attempts")
     if policies.timeout is not None:
         parts.append(f"a timeout of {policies.timeout:g} s")
+    if policies.cache is not None:
+        parts.append("a cache")
     if policies.priority:
         parts.append(f"priority {policies.priority}")
     if policies.mapped is not None and policies.mapped.window is not None:

@@ -9,6 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 from weakref import ref
 
+from cascade.adapters.cache.memory import InMemoryCache
 from cascade.adapters.executors.local import LocalExecutor
 from cascade.adapters.solvers.native import NativeSolver
 from cascade.errors import GraphError
@@ -31,6 +32,7 @@ from cascade.spec.resource import ResourceDefinition
 if TYPE_CHECKING:
     from cascade.graph.model import Graph
     from cascade.ports import CacheBackend, Connector, Executor, Solver, StateBackend
+    from cascade.spec.task import Task
 
 T = TypeVar("T")
 
@@ -52,7 +54,7 @@ class Engine:
         state_backend_factory: called once per run for a `StateBackend`, which is told every value.
         system_resources: capacities, merged into the resource manager.
         connector: joins the engine to a broker while it runs; injected as "_internal_connector".
-        cache_backend: where cached values are kept.
+        cache_backend: where cached values are kept; by default in memory, with each task.
         resource_manager: the limits; one manager may be shared by any number of engines.
         name: the engine's name, for explanations.
         random: where the random part of a retry's pause comes from; by default one without a seed
@@ -66,6 +68,7 @@ class Engine:
     __slots__ = (
         "__weakref__",
         "_executor",
+        "_flights",
         "_owns_executor",
         "_random",
         "_runs",
@@ -125,6 +128,8 @@ class Engine:
         self.connector = connector
         """The connector that was given."""
         self.cache_backend = cache_backend
+        """Where cached values are kept, if that was given."""
+        self._flights: dict[Any, Any] | None = None
         self.manager_in_use = resource_manager
         """The resource manager, if one was given or asked for."""
         self.name = name
@@ -166,6 +171,22 @@ class Engine:
     def has_rules(self) -> bool:
         """Whether there are live rules, or were."""
         return self.manager_in_use is not None and self.manager_in_use.rules is not None
+
+    @property
+    def flights(self) -> dict[Any, Any]:
+        """The cached calls that are under way, where the backend doesn't keep them itself."""
+        if self._flights is None:
+            self._flights = {}
+        return self._flights
+
+    def cache_for(self, task: Task[Any]) -> CacheBackend:
+        """Return where the values of a task are kept."""
+        if self.cache_backend is not None:
+            return self.cache_backend
+        if task.memory is None:
+            task.memory = InMemoryCache()
+        memory: CacheBackend = task.memory
+        return memory
 
     def random_for(self, loop: asyncio.AbstractEventLoop) -> Random:
         """Return where random numbers come from in a run on a loop; made on first use."""
@@ -422,6 +443,8 @@ class Engine:
             and not said.needed
             and not said.after
             and not said.conditions
+            and said.cache is None
+            and target.is_call
             and self.state_backend_factory is None
             and self.solver is _SOLVER
         )

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cascade.errors import SkippedError
 from cascade.graph.model import FromNode, Recipe, make
-from cascade.runtime.node_runner import prepare_node, run_node
+from cascade.runtime.caching import CACHE_HIT
+from cascade.runtime.node_runner import prepare_node, run_node, run_node_cached
 from cascade.runtime.notes import annotate
 from cascade.runtime.ready_queue import BATCH_REAL, BATCH_VIRTUAL, ReadyQueue, wrapped
 from cascade.runtime.routing import Choices, branch_of
@@ -24,6 +25,7 @@ from cascade.runtime.trampoline import NOT_YET_VALUES, run_steps
 from cascade.runtime.turns import SLICE
 from cascade.spec.lazy import LazyResult
 from cascade.spec.policies import NO_POLICIES
+from cascade.spec.resource import Inject
 from cascade.spec.routing import Router
 
 if TYPE_CHECKING:
@@ -132,6 +134,22 @@ class GraphRun(ReadyQueue):
         else:
             self._consume(node)
         return bound
+
+    def described(self, node: int) -> Bound:
+        """Return the arguments of a node with injected resources by name, and let go of nothing."""
+        graph = self.plan.graph
+        recipe, values = graph.recipes[node], self._values
+        if recipe is None:
+            return graph.nodes[node].bound
+        if isinstance(recipe, Recipe):
+            named = {name: Inject(name) for name in graph.nodes[node].injections}
+            return _fill(recipe, graph.nodes[node].bound, values, named)
+        return ((values[recipe],) if isinstance(recipe, int) else recipe(values)), None
+
+    def node_from_cache(self, node: int) -> None:
+        """A node has its value without having run."""
+        self.node_skipped(node, CACHE_HIT)
+        self._consume(node)
 
     def _consume(self, node: int) -> None:
         for other in self.plan.graph.needs[node]:
@@ -338,7 +356,9 @@ class GraphRun(ReadyQueue):
         lazy = self.plan.graph.nodes[node]
         error: BaseException | None = None
         try:
-            if lazy.policies.constraints or lazy.injections or len(self.plan.graph) > 1:
+            if lazy.policies.cache is not None:
+                value = await run_node_cached(self, node)
+            elif lazy.policies.constraints or lazy.injections or len(self.plan.graph) > 1:
                 # Not by way of a name: an endless machine must not keep its inputs.
                 value = await run_steps(self, node, lazy.task, *await self._prepared(node))
             else:

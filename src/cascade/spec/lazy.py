@@ -14,6 +14,7 @@ from cascade.spec.template import find_leaf
 
 if TYPE_CHECKING:
     from cascade.spec.binding import Bound
+    from cascade.spec.caching import CachePolicy
     from cascade.spec.task import Task
 
 T_co = TypeVar("T_co", covariant=True)
@@ -146,6 +147,21 @@ class LazyResult(_Draft, Generic[T_co]):
             ValueError: it isn't above 0.
         """
         return self._with(timeout=check_timeout("seconds", seconds))
+
+    def with_cache(self, policy: CachePolicy) -> Self:
+        """Take the value of an earlier, equal call, where there is one; the task doesn't run then.
+
+        A value that is there costs no slot, and none is queued for.
+
+        Args:
+            policy: what ``cs.cache(...)`` or ``cs.cache.file(...)`` makes.
+
+        Raises:
+            TypeError: it is something else.
+        """
+        from cascade.spec.caching import check_cache
+
+        return self._with(cache=check_cache(policy))
 
     def with_priority(self, priority: int) -> Self:
         """Be ahead of others with a lower priority when waiting for resources; 0 by default.

@@ -54,6 +54,8 @@ class Task(Generic[T_co]):
         """How many seconds an attempt may take, unless the call says otherwise; None: any."""
         self.binder = Binder(fn, name)
         """Its compiled signature."""
+        self.memory: Any = None
+        """Where its cached values are kept, in engines that keep none themselves."""
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> LazyResult[T_co]:
         """Declare a call. The arguments may hold lazy results inside lists, tuples and dicts.
