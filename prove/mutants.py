@@ -313,7 +313,7 @@ MUTANTS = (
     Mutant(
         "context variables leak between nodes that share a task",
         READY,
-        "driver.cancelling() or self._is_touched():",
+        "driver.cancelling() or _is_touched(clean):",
         "driver.cancelling():",
         DRIVING,
     ),

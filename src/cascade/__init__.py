@@ -22,6 +22,7 @@ from cascade.adapters.solvers.native import NativeSolver
 from cascade.app import arun, run
 from cascade.runtime.attempts import released
 from cascade.runtime.bus import MessageBus
+from cascade.runtime.current import current
 from cascade.runtime.engine import Engine
 from cascade.runtime.resource_manager import ResourceManager
 from cascade.spec.caching import cache
@@ -56,6 +57,7 @@ __all__ = [  # noqa: RUF022 - grouped by theme
     "run",
     "arun",
     "Engine",
+    "current",
     # Limits
     "ResourceManager",
     "GlobalConstraint",

@@ -94,8 +94,12 @@ class DirectExecutor(Protocol):
         context: Context,
         loop: AbstractEventLoop,
         receiver: Receiver,
+        node: int = -1,
+        bound: Any = None,
     ) -> Errand | None:
         """Run `call` in a thread, in `context`, and tell `receiver` on `loop` what it came to.
+
+        The errand has `node` and `bound` from the beginning.
 
         None if that can't be done on this loop: then `Executor.execute` is used.
         """

@@ -290,7 +290,7 @@ class Engine:
         closing = False
         error: BaseException | None = None
         outer = current_run.get()
-        current_run.set(run.serial)
+        current_run.set(ref(run))
         holder = current_attempt.get()
         if holder is not None and not holder.waits(run.loop):
             holder = None
