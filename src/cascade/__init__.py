@@ -10,14 +10,19 @@
 #   ports.py     what each of these parts must offer
 #   errors.py    every error, drawn as a tree
 #   app.py       run() and arun(), the batteries chosen
+#   preview.py   dry_run(), what a run would do
+#   pictures.py  visualize(), a workflow as a picture
 #   testing.py   virtual time and spies for tests
 #
 # Who may import whom: app -> adapters, connectors -> runtime -> ports -> graph -> spec -> errors.
 
 from cascade import errors
 from cascade.adapters.executors.local import LocalExecutor
+from cascade.adapters.run_record import RunRecord
 from cascade.adapters.solvers.native import NativeSolver
 from cascade.app import arun, run
+from cascade.pictures import visualize
+from cascade.preview import dry_run
 from cascade.runtime.attempts import released
 from cascade.runtime.bus import MessageBus
 from cascade.runtime.engine import Engine
@@ -42,6 +47,10 @@ __all__ = [  # noqa: RUF022 - grouped by theme
     "run",
     "arun",
     "Engine",
+    # Seeing
+    "dry_run",
+    "visualize",
+    "RunRecord",
     # Limits
     "ResourceManager",
     "GlobalConstraint",
