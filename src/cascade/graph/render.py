@@ -103,8 +103,8 @@ _DOT_EDGES = {
 
 
 def _dot_text(text: str) -> str:
-    # Labels are written as Graphviz's kind of HTML, in which nothing else has a meaning.
-    return escape(text, quote=False)
+    # Labels are Graphviz's kind of HTML. A backslash and a letter still stand for something in it.
+    return escape(text, quote=False).replace("\\", "\\\\")
 
 
 def dot(graph: Graph, outcomes: Outcomes | None = None, direction: Direction = "down") -> str:
