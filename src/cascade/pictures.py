@@ -65,7 +65,7 @@ class Picture(str):
         file = Path(path)
         language = SUFFIXES.get(file.suffix.lower(), self.language)
         text = str(self) if language == self.language else self._render(language)
-        file.write_text(text, encoding="utf-8")
+        file.write_text(text + "\n", encoding="utf-8")
         return file
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
@@ -79,7 +79,7 @@ class Picture(str):
             except PictureError as error:
                 bundle["text/plain"] = f"{error}\n\n{self}"
             return bundle
-        bundle["text/markdown"] = f"```mermaid\n{self._render('mermaid')}```\n"
+        bundle["text/markdown"] = f"```mermaid\n{self._render('mermaid')}\n```\n"
         return bundle
 
 
@@ -172,4 +172,4 @@ def _svg(text: str, timeout: float | None) -> str:
         ) from None
     if made.returncode:
         raise PictureError(f"Graphviz failed with code {made.returncode}: {made.stderr.strip()}")
-    return made.stdout
+    return made.stdout.rstrip()

@@ -59,8 +59,7 @@ shape=box3d style=filled]
   n0 -> n2 [label=<memory>]
   n1 -> n2
   n0 -> n2 [label=<if> style=dashed arrowhead=odiamond]
-}
-"""
+}"""
     )
 
 
@@ -75,8 +74,7 @@ flowchart TD
   n0 -.-o|"after"| n1
   n0 -->|"memory"| n2
   n1 --> n2
-  n0 -.->|"if"| n2
-"""
+  n0 -.->|"if"| n2"""
     )
 
 
@@ -123,7 +121,7 @@ def test_each_state_has_its_colour_and_says_itself() -> None:
         assert f'n{node}["load<br/>{state.value}"]' in flow
         name = state.name.lower()
         assert f"classDef {name} fill:{COLOURS[state]}," in flow
-        assert f"  class n{node} {name}\n" in flow
+        assert f"  class n{node} {name}" in flow.splitlines()
 
 
 def test_times_are_shown_and_what_nothing_is_known_of_never_started() -> None:
@@ -220,5 +218,5 @@ def test_a_long_chain_is_drawn_without_recursion(draw: Callable[[Graph], str]) -
     for _ in range(length - 1):
         last = load(last)
     text = draw(build(last))
-    assert text.count("\n") > 2 * length - 1
+    assert text.count("\n") >= 2 * length - 1
     assert len(text) < 100 * length

@@ -138,7 +138,7 @@ def dot(graph: Graph, outcomes: Outcomes | None = None, direction: Direction = "
         attributes = [*([f"label=<{_dot_text(label)}>"] if label else []), *_DOT_EDGES[edge.kind]]
         style = f" [{' '.join(attributes)}]" if attributes else ""
         lines.append(f"  n{edge.source} -> n{edge.target}{style}")
-    return "\n".join([*lines, "}", ""])
+    return "\n".join([*lines, "}"])
 
 
 # Mermaid
@@ -181,7 +181,7 @@ def mermaid(graph: Graph, outcomes: Outcomes | None = None, direction: Direction
         lines.append(f"  n{edge.source} {_MERMAID_EDGES[edge.kind]}{said} n{edge.target}")
     if outcomes is not None:
         lines += _classes(graph, outcomes)
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
 
 
 def _classes(graph: Graph, outcomes: Outcomes) -> list[str]:
