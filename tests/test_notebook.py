@@ -65,7 +65,7 @@ def test_it_runs_and_shows_pictures(place: Path) -> None:
     (ran,) = outputs_of(notebook, "run")
     assert ran.data["text/plain"] == "'declarations'"
     printed, before = outputs_of(notebook, "see")
-    assert printed.text.startswith("2 calls, the longest way has 2: words → the longest word\n")
+    assert printed.text.startswith("2 nodes, the longest way has 2: words → the longest word\n")
     (after,) = outputs_of(notebook, "seen")
     kind = "text/markdown" if shutil.which("dot") is None else "image/svg+xml"
     assert "the longest word" in before.data[kind]

@@ -60,7 +60,7 @@ def test_what_can_be_satisfied_has_no_problem() -> None:
 def test_a_problem_is_told_once_with_all_that_have_it() -> None:
     target = [never().with_constraints(gpu=3), never().with_constraints(gpu=3), never()]
     (problem,) = cs.dry_run(target, system_resources={"gpu": 2}).problems
-    assert problem.resource == "gpu"
+    assert problem.subject == "gpu"
     assert problem.tasks == ("never#0", "never#1")
     assert str(problem) == (
         "a request for 3 of 'gpu' can never be granted: its capacity is 2 (never#0, never#1)"
@@ -70,7 +70,7 @@ def test_a_problem_is_told_once_with_all_that_have_it() -> None:
 def test_each_amount_is_a_problem_of_its_own() -> None:
     target = never().with_constraints(gpu=3, disk=1)
     found = cs.dry_run(target, system_resources={"gpu": 2, "disk": 0}).problems
-    assert [problem.resource for problem in found] == ["gpu", "disk"]
+    assert [problem.subject for problem in found] == ["gpu", "disk"]
 
 
 def test_amounts_that_are_computed_are_not_known() -> None:
@@ -91,6 +91,26 @@ def test_it_shows_in_the_text() -> None:
     ]
 
 
+# Inputs
+
+
+def test_missing_inputs_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CASCADE_TEST_HOST", raising=False)
+    target = never(cs.Param("size", type=int), cs.Env("CASCADE_TEST_HOST"))
+    (problem,) = cs.dry_run(target).problems
+    assert problem.subject == "size, CASCADE_TEST_HOST"
+    assert "the workflow needs 'size'" in str(problem)
+    monkeypatch.setenv("CASCADE_TEST_HOST", "here")
+    assert problems(target, params={"size": 3}) == []
+
+
+@pytest.mark.parametrize("params", [{"size": "many"}, {"size": 1, "sise": 2}])
+def test_wrong_inputs_are_a_problem(params: dict[str, Any]) -> None:
+    (problem,) = cs.dry_run(never(cs.Param("size", type=int)), params=params).problems
+    assert problem.subject == "params"
+    assert "'size'" in problem.reason
+
+
 # Injected resources
 
 
@@ -99,7 +119,7 @@ def test_unknown_injections_are_problems_where_resources_are_given() -> None:
     assert problems(query(), resources=[database, cursor]) == []
     (problem,) = cs.dry_run([query(), query()], resources=[cursor]).problems
     assert "no resource 'database' is registered; registered: 'cursor'" in problem.reason
-    assert (problem.resource, problem.tasks) == ("cursor", ("query#0", "query#1"))
+    assert (problem.subject, problem.tasks) == ("cursor", ("query#0", "query#1"))
 
 
 def test_the_engines_connector_may_be_there() -> None:

@@ -94,8 +94,9 @@ def visualize(
     """Draw a workflow. Nothing of it runs.
 
     Each node has its name and what was said about it. An arrow is a value that is needed; a dashed
-    one ("if") is a condition, a dotted one ("after") an order, a thick one ("route") a selector. A
-    map is a stack. With `run`, each node has the colour of its state, and its time.
+    one ("if") is a condition, a dotted one ("after") an order, a thick one ("route") the selector
+    of a router. A map is a stack, a router a diamond, an input a slanted box. With `run`, each call
+    has the colour of its state, and its time.
 
     Args:
         target: a lazy result, or a list, tuple or dict that holds some; or a plan.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cascade.errors import InjectionError
+from cascade.errors import InjectionError, MissingInputError
 from cascade.graph.build import build
 from cascade.graph.forecast import DryRun, Problem, forecast
 from cascade.graph.model import Graph, Plan
@@ -13,6 +13,7 @@ from cascade.runtime.feasibility import Limits
 from cascade.runtime.resource_manager import ResourceManager
 from cascade.runtime.resource_scopes import check_injections
 from cascade.spec.checks import shown
+from cascade.spec.inputs import resolve_inputs
 from cascade.spec.lazy import LazyResult
 from cascade.spec.resource import ResourceDefinition
 
@@ -29,7 +30,7 @@ def dry_run(
 
     Args:
         target: a lazy result, or a list, tuple or dict that holds some; or a plan.
-        params: values for the parameters that the workflow declares; they aren't looked at yet.
+        params: values for the parameters that the workflow declares, as for `run`.
         system_resources: capacities, as for `run`.
         resource_manager: the limits, as for `run`. They are looked at as they are now, and stay
             as they are. Live rules aren't looked at.
@@ -37,9 +38,10 @@ def dry_run(
             None doesn't look for any.
 
     Returns:
-        The calls in order with their needs, policies and dependencies; the longest way; and as
+        The nodes in order with their needs, policies and dependencies; the longest way; and as
         `DryRun.problems` amounts that can't be granted as limits are now, names that a strict
-        manager doesn't know, and unknown injections. Its text is a tree.
+        manager doesn't know, inputs that are missing or wrong, and unknown injections. Its text is
+        a tree.
 
     Raises:
         TypeError: `target` holds something, but no lazy result, or an argument is of another type.
@@ -51,6 +53,7 @@ def dry_run(
     limits = Limits(resource_manager, system_resources)
     plan = target if isinstance(target, Plan) else _plan_of(build(target))
     stopping, suspicious = _Findings(), _Findings()
+    _check_inputs(plan.graph, params, stopping)
     for node, lazy in enumerate(plan.graph.nodes):
         for name, amount in lazy.policies.constraints:
             if isinstance(amount, LazyResult):
@@ -60,7 +63,7 @@ def dry_run(
                 findings = stopping if obstacle.stops else suspicious
                 findings.add(name, obstacle.reason, plan.graph.id_of(node))
     if resources is not None:
-        _check_resources(plan.graph, resources, stopping.add)
+        _check_resources(plan.graph, resources, stopping)
     return forecast(plan, stopping.problems(), suspicious.problems())
 
 
@@ -74,20 +77,31 @@ class _Findings:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], list[str]] = {}
 
-    def add(self, resource: str, reason: str, task: str) -> None:
-        self._found.setdefault((resource, reason), []).append(task)
+    def add(self, subject: str, reason: str, *tasks: str) -> None:
+        self._found.setdefault((subject, reason), []).extend(tasks)
 
     def problems(self) -> tuple[Problem, ...]:
         return tuple(
             [
-                Problem(resource, reason, tuple(tasks))
-                for (resource, reason), tasks in self._found.items()
+                Problem(subject, reason, tuple(tasks))
+                for (subject, reason), tasks in self._found.items()
             ]
         )
 
 
+def _check_inputs(graph: Graph, params: Mapping[str, Any] | None, findings: _Findings) -> None:
+    if not graph.inputs and params is None:
+        return
+    try:
+        resolve_inputs(graph.inputs.values(), params)
+    except MissingInputError as error:
+        findings.add(", ".join(error.names), str(error))
+    except (TypeError, ValueError) as error:
+        findings.add("params", str(error))
+
+
 def _check_resources(
-    graph: Graph, resources: Iterable[ResourceDefinition], add: Callable[[str, str, str], None]
+    graph: Graph, resources: Iterable[ResourceDefinition], findings: _Findings
 ) -> None:
     definitions: dict[str, ResourceDefinition] = {}
     for definition in resources:
@@ -104,7 +118,7 @@ def _check_resources(
                 reasons[name] = _unknown(name, definitions)
             reason = reasons[name]
             if reason is not None:
-                add(name, reason, graph.id_of(node))
+                findings.add(name, reason, graph.id_of(node))
 
 
 def _unknown(name: str, definitions: Mapping[str, ResourceDefinition]) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import cascade as cs
 from cascade.graph.build import build
-from cascade.graph.edges import Edge, EdgeKind, edges_of, goals_of
+from cascade.graph.edges import Edge, EdgeKind, edges_of, goals_of, longest_way
 
 
 @cs.task(mode="inline")
@@ -53,8 +53,27 @@ def test_an_order_that_a_value_implies_is_no_edge_of_its_own() -> None:
     assert edges_of(build(make(first).after(first))) == [Edge(0, 1, EdgeKind.DATA)]
 
 
-def test_there_is_a_kind_for_routes() -> None:
-    assert [kind.value for kind in EdgeKind] == ["data", "condition", "order", "route"]
+def test_a_router_has_a_selector_and_branches_with_keys() -> None:
+    selector, branch, other = make(), make(), make()
+    graph = build(cs.Router(selector, {"a": branch, "b": other, 3: branch}))
+    assert edges_of(graph) == [
+        Edge(0, 3, EdgeKind.ROUTE),
+        Edge(1, 3, EdgeKind.DATA, "'a', 3"),
+        Edge(2, 3, EdgeKind.DATA, "'b'"),
+    ]
+
+
+def test_a_selector_known_already_is_no_edge() -> None:
+    graph = build(cs.Router("a", {"a": make()}))
+    assert edges_of(graph) == [Edge(0, 1, EdgeKind.DATA, "'a'")]
+
+
+def test_the_longest_way_goes_by_way_of_branches_and_is_the_first_of_equal_ones() -> None:
+    selector, branch = make(), make(make(make()))
+    twin = make(make(make()))
+    graph = build([cs.Router(selector, {"a": branch, "b": make()}), make(twin)])
+    assert longest_way(graph) == [1, 2, 3, 8]
+    assert longest_way(build([])) == []
 
 
 def test_goals_are_in_the_order_of_the_target_each_once() -> None:

@@ -63,10 +63,10 @@ def test_it_is_a_value() -> None:
         run.nodes = ()  # type: ignore[misc]
     with pytest.raises(TypeError):
         run.nodes[0].needs["gpu"] = 1  # type: ignore[index]
-    assert repr(run) == "<DryRun of 1 calls, 0 problems>"
+    assert repr(run) == "<DryRun of 1 nodes, 0 problems>"
 
 
-def test_the_longest_way_counts_calls() -> None:
+def test_the_longest_way_counts_nodes() -> None:
     short, first = load(), load()
     run = forecast_of(report(short, clean(load(first)), clean(short)))
     assert [node.number for node in run.critical_path] == [1, 2, 3, 5]
@@ -84,7 +84,7 @@ def test_the_tree_shows_each_node_once_and_refers_to_it_after_that() -> None:
     assert (
         str(forecast_of(last.with_constraints(gpu=1, memory=first)))
         == """\
-4 calls, the longest way has 3: load → clean → report
+4 nodes, the longest way has 3: load → clean → report
 report #3  gpu=1 · memory=…
 ├─ clean #1  5 s
 │  └─ load #0
@@ -94,12 +94,26 @@ report #3  gpu=1 · memory=…
     )
 
 
+def test_a_router_is_shown_with_its_selector_and_its_branches() -> None:
+    run = forecast_of(cs.Router(cs.Param("which", "b"), {"a": load(), "b": clean()}))
+    assert (
+        str(run)
+        == """\
+4 nodes, the longest way has 2: which → Router
+Router #3
+├─ route which #0
+├─ 'a' = load #1
+└─ 'b' = clean #2"""
+    )
+    assert [node.is_call for node in run.nodes] == [False, True, True, False]
+
+
 def test_several_goals_are_several_trees() -> None:
     first = load()
     assert (
         str(forecast_of([clean(first), first]))
         == """\
-2 calls, the longest way has 2: load → clean
+2 nodes, the longest way has 2: load → clean
 clean #1
 └─ load #0
 load #0 (above)"""
@@ -108,7 +122,7 @@ load #0 (above)"""
 
 def test_nothing_to_do() -> None:
     run = forecast_of([])
-    assert (str(run), run.critical_path) == ("0 calls", ())
+    assert (str(run), run.critical_path) == ("0 nodes", ())
 
 
 def test_problems_and_warnings_stand_below_the_tree() -> None:
@@ -127,11 +141,11 @@ def test_a_long_chain_is_abbreviated() -> None:
         last = load(last)
     lines = str(forecast_of(last)).splitlines()
     assert lines[0] == (
-        "20,000 calls, the longest way has 20,000: "
+        "20,000 nodes, the longest way has 20,000: "
         "load → load → load → … 19,994 more … → load → load → load"
     )
     assert lines[-2].endswith("└─ …")
-    assert lines[-1] == f"… {20_000 - MOST_LEVELS:,} of 20,000 calls aren't shown"
+    assert lines[-1] == f"… {20_000 - MOST_LEVELS:,} of 20,000 nodes aren't shown"
     assert len(lines) == MOST_LEVELS + 3
 
 
@@ -139,11 +153,11 @@ def test_many_branches_are_abbreviated() -> None:
     lines = str(forecast_of(load([clean() for _ in range(1000)]))).splitlines()
     assert lines[-2:] == [
         f"└─ … {1000 - MOST_BRANCHES} more",
-        f"… {1000 - MOST_BRANCHES} of 1,001 calls aren't shown",
+        f"… {1000 - MOST_BRANCHES} of 1,001 nodes aren't shown",
     ]
 
 
 def test_a_tree_of_many_goals_ends_somewhere() -> None:
     lines = str(forecast_of([load() for _ in range(1000)])).splitlines()
     assert len(lines) == 1 + MOST_LINES + 1
-    assert lines[-1] == f"… {1000 - MOST_LINES} of 1,000 calls aren't shown"
+    assert lines[-1] == f"… {1000 - MOST_LINES} of 1,000 nodes aren't shown"

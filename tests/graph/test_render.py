@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 import cascade as cs
 from cascade.graph.build import build
-from cascade.graph.edges import Edge, EdgeKind
 from cascade.graph.model import Graph
 from cascade.graph.render import COLOURS, Outcome, State, dot, mermaid
 from cascade.graph.words import shortened
@@ -84,16 +83,49 @@ def test_it_can_go_to_the_right() -> None:
     assert mermaid(graph, direction="right").startswith("flowchart LR\n")
 
 
-@everywhere
-def test_a_route_has_a_style_of_its_own(
-    draw: Callable[[Graph], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def route(graph: Graph) -> list[Edge]:
-        return [Edge(0, 1, EdgeKind.ROUTE)]
+def routed() -> Graph:
+    return build(cs.Router(load(cs.Param("size", 3)), {"a": load(), "b": load()}))
 
-    monkeypatch.setattr("cascade.graph.render.edges_of", route)
-    text = draw(build(load(load())))
-    assert "label=<route> style=bold" in text or '==>|"route"|' in text
+
+def test_a_router_and_an_input_in_dot() -> None:
+    assert dot(routed()).splitlines()[4:-1] == [
+        "  n0 [label=<size> shape=parallelogram style=filled]",
+        "  n1 [label=<load>]",
+        "  n2 [label=<load>]",
+        "  n3 [label=<load>]",
+        "  n4 [label=<Router> shape=diamond style=filled]",
+        "  n0 -> n1",
+        "  n1 -> n4 [label=<route> style=bold arrowhead=vee]",
+        "  n2 -> n4 [label=<'a'>]",
+        "  n3 -> n4 [label=<'b'>]",
+    ]
+
+
+def test_a_router_and_an_input_in_mermaid() -> None:
+    assert (
+        mermaid(routed())
+        == """\
+flowchart TD
+  n0[/"size"/]
+  n1["load"]
+  n2["load"]
+  n3["load"]
+  n4{"Router"}
+  n0 --> n1
+  n1 ==>|"route"| n4
+  n2 -->|"#39;a#39;"| n4
+  n3 -->|"#39;b#39;"| n4"""
+    )
+
+
+@everywhere
+def test_routers_and_inputs_have_no_state(draw: Callable[..., str]) -> None:
+    outcomes = {node: Outcome(State.SUCCEEDED, 1.0) for node in (1, 2)}
+    text = draw(routed(), outcomes)
+    assert text.count("succeeded · 1 s") == 2
+    assert text.count("never started") == 1
+    assert "class n0" not in text
+    assert "class n3 never_started" in text or "n3 [label=<load<br/>" in text
 
 
 @everywhere
@@ -145,6 +177,7 @@ NASTY = [
     "&amp; & &#34;",
     "end",
     "]]>",
+    "]",
     "</font>",
     "Ünïcödé 漢字 🐍",
     "`md` *x* _y_ ~~z~~",

@@ -41,8 +41,8 @@ def test_times_have_three_digits_and_a_unit_that_fits(duration: float, text: str
 
 def test_needs_and_policies_in_words() -> None:
     lazy = work(1).with_constraints(gpu=1, memory_gb=0.5, share=Fraction(1, 4))
-    lazy = lazy.with_retry(4).with_timeout(5).with_priority(-2)
-    words = ("gpu=1", "memory_gb=0.5", "share=0.25", "4 attempts", "5 s", "priority -2")
+    lazy = lazy.with_retry(4).with_timeout(5).with_cache(cs.cache()).with_priority(-2)
+    words = ("gpu=1", "memory_gb=0.5", "share=0.25", "4 attempts", "5 s", "cached", "priority -2")
     assert said_about(lazy) == words
 
 

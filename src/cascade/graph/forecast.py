@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from cascade.graph.edges import Edge, EdgeKind, edges_into, goals_of, numbers_of
+from cascade.graph.edges import Edge, EdgeKind, edges_into, goals_of, longest_way, numbers_of
 from cascade.graph.model import Plan
 from cascade.graph.words import needs_in_words, policies_in_words, shortened
 from cascade.spec.lazy import LazyResult
@@ -26,7 +26,7 @@ _NOTHING: Mapping[str, float | None] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class PlannedNode:
-    """One call of a workflow, as a run would make it."""
+    """One call of a workflow, as a run would make it; or an input, or a router."""
 
     number: int
     """Its number in the graph."""
@@ -36,6 +36,8 @@ class PlannedNode:
     """Its id, as events have it."""
     mode: str
     """Where it runs: "async", "thread" or "inline"."""
+    is_call: bool
+    """Whether a task is called; False for inputs and routers."""
     is_map: bool
     """Whether it stands for a call for each element of iterables."""
     needs: Mapping[str, float | None]
@@ -55,17 +57,17 @@ class PlannedNode:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that would stop calls, or that is probably not meant."""
+    """Something that would stop a run, or that is probably not meant."""
 
-    resource: str
-    """The resource in question."""
+    subject: str
+    """What it is about: the name of a resource, of an injection, or of inputs."""
     reason: str
     """What is wrong, in words."""
     tasks: tuple[str, ...]
-    """The ids of the calls that are concerned."""
+    """The ids of those that are concerned, if any are."""
 
     def __str__(self) -> str:
-        return f"{self.reason} ({_some(self.tasks)})"
+        return f"{self.reason} ({_some(self.tasks)})" if self.tasks else self.reason
 
 
 def _some(names: tuple[str, ...]) -> str:
@@ -79,11 +81,11 @@ class DryRun:
     """What a run would do. As text, a tree from what was asked for down to what it needs."""
 
     nodes: tuple[PlannedNode, ...]
-    """The calls, in the order in which they are looked at: none comes before what it needs."""
+    """All nodes, in the order in which they are looked at: none comes before what it needs."""
     goals: tuple[PlannedNode, ...]
     """What was asked for."""
     critical_path: tuple[PlannedNode, ...]
-    """The longest way through the graph, by the number of calls; the first of equal ones."""
+    """The longest way through the graph, by the number of nodes; the first of equal ones."""
     problems: tuple[Problem, ...]
     """What can't be satisfied as limits are now."""
     warnings: tuple[Problem, ...]
@@ -100,19 +102,19 @@ class DryRun:
         )
 
     def __repr__(self) -> str:
-        return f"<DryRun of {len(self.nodes):,} calls, {len(self.problems)} problems>"
+        return f"<DryRun of {len(self.nodes):,} nodes, {len(self.problems)} problems>"
 
     def _summary(self) -> str:
         count, path = len(self.nodes), self.critical_path
         if not count:
-            return "0 calls"
+            return "0 nodes"
         names = [shortened(node.name) for node in path]
         if len(names) > _MOST_NAMES:
             half = _MOST_NAMES // 2
             left_out = f"… {len(names) - 2 * half:,} more …"
             names = [*names[:half], left_out, *names[-half:]]
         return (
-            f"{count:,} call{'' if count == 1 else 's'}, "
+            f"{count:,} node{'' if count == 1 else 's'}, "
             f"the longest way has {len(path):,}: {' → '.join(names)}"
         )
 
@@ -126,7 +128,7 @@ def forecast(
     return DryRun(
         nodes=tuple([nodes[node] for node in plan.order]),
         goals=tuple([nodes[node] for node in goals_of(graph)]),
-        critical_path=tuple([nodes[node] for node in _longest_way(plan)]),
+        critical_path=tuple([nodes[node] for node in longest_way(graph)]),
         problems=problems,
         warnings=warnings,
     )
@@ -147,24 +149,13 @@ def _planned(plan: Plan, node: int, numbers: dict[int, int]) -> PlannedNode:
         name=lazy.name,
         id=plan.graph.id_of(node),
         mode=lazy.task.mode,
+        is_call=lazy.is_call,
         is_map=lazy.policies is not NO_POLICIES and lazy.policies.mapped is not None,
         needs=needs,
         policies=policies,
         dependencies=tuple(edges_into(plan.graph, node, numbers)),
         words=(*needs_in_words(lazy), *policies),
     )
-
-
-def _longest_way(plan: Plan) -> list[int]:
-    rank, successors = plan.rank, plan.graph.successors
-    if not len(plan.graph):
-        return []
-    node = max(range(len(plan.graph)), key=lambda node: (rank[node], -node))
-    way = [node]
-    while successors[node]:
-        node = min(other for other in successors[node] if rank[other] == rank[node] - 1)
-        way.append(node)
-    return way
 
 
 # The tree
@@ -209,5 +200,5 @@ def _tree(run: DryRun) -> list[str]:
             own, further = ("└─ ", "   ") if place == last else ("├─ ", "│  ")
             stack.append((below + own, below + further, word, branch, level + 1))
     if len(shown) < len(nodes):
-        lines.append(f"… {len(nodes) - len(shown):,} of {len(nodes):,} calls aren't shown")
+        lines.append(f"… {len(nodes) - len(shown):,} of {len(nodes):,} nodes aren't shown")
     return lines

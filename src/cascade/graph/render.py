@@ -1,7 +1,8 @@
 """Pictures of a graph as text: DOT for Graphviz, and Mermaid. Without recursion, in linear time.
 
 Nodes are called by their numbers, so that the same declaration gives the same text. A map is drawn
-as a stack. Where it is known how a run went, each node has the state's colour and says it in words.
+as a stack, a router as a diamond, an input as a slanted box. Where it is known how a run went, each
+call has the state's colour and says it in words.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cascade.graph.edges import Edge, EdgeKind, edges_of
 from cascade.graph.words import said_about, seconds, shortened
+from cascade.spec.routing import Router
 
 if TYPE_CHECKING:
     from cascade.graph.model import Graph
@@ -82,7 +84,7 @@ def _lines(
     said = said_about(lazy)
     if said:
         lines.append(written(" · ".join(said)))
-    if outcomes is not None:
+    if outcomes is not None and lazy.is_call:
         lines.append(written(str(outcomes.get(node, _NEVER))))
     return lines
 
@@ -103,8 +105,9 @@ _DOT_EDGES = {
 
 
 def _dot_text(text: str) -> str:
-    # Labels are Graphviz's kind of HTML. A backslash and a letter still stand for something in it.
-    return escape(text, quote=False).replace("\\", "\\\\")
+    # Labels are Graphviz's kind of HTML. In it, a backslash and a letter stand for something, and a
+    # bracket before a tag gets lost.
+    return escape(text, quote=False).replace("\\", "\\\\").replace("]", "&#93;")
 
 
 def dot(graph: Graph, outcomes: Outcomes | None = None, direction: Direction = "down") -> str:
@@ -127,7 +130,10 @@ def dot(graph: Graph, outcomes: Outcomes | None = None, direction: Direction = "
         attributes = [f"label=<{name}{''.join(small)}>"]
         if lazy.policies.mapped is not None:
             attributes += ["shape=box3d", "style=filled"]
-        if outcomes is not None:
+        elif not lazy.is_call:
+            shape = "diamond" if isinstance(lazy, Router) else "parallelogram"
+            attributes += [f"shape={shape}", "style=filled"]
+        if outcomes is not None and lazy.is_call:
             state = outcomes.get(node, _NEVER).state
             attributes.append(f'fillcolor="{COLOURS[state]}"')
             if state is State.NEVER_STARTED:
@@ -171,10 +177,14 @@ def mermaid(graph: Graph, outcomes: Outcomes | None = None, direction: Direction
     lines = [f"flowchart {'TD' if direction == 'down' else 'LR'}"]
     for node, lazy in enumerate(graph.nodes):
         label = "<br/>".join(_lines(graph, node, outcomes, _mermaid_text))
-        if lazy.policies.mapped is None:
-            lines.append(f'  n{node}["{label}"]')
-        else:
+        if lazy.policies.mapped is not None:
             lines.append(f'  n{node}@{{ shape: procs, label: "{label}" }}')
+        elif lazy.is_call:
+            lines.append(f'  n{node}["{label}"]')
+        elif isinstance(lazy, Router):
+            lines.append(f'  n{node}{{"{label}"}}')
+        else:
+            lines.append(f'  n{node}[/"{label}"/]')
     for edge in edges_of(graph):
         label = _label(edge)
         said = f'|"{_mermaid_text(label)}"|' if label else ""
@@ -187,8 +197,9 @@ def mermaid(graph: Graph, outcomes: Outcomes | None = None, direction: Direction
 def _classes(graph: Graph, outcomes: Outcomes) -> list[str]:
     """Return the lines that colour the nodes by their states."""
     nodes: dict[State, list[str]] = {}
-    for node in range(len(graph)):
-        nodes.setdefault(outcomes.get(node, _NEVER).state, []).append(f"n{node}")
+    for node, lazy in enumerate(graph.nodes):
+        if lazy.is_call:
+            nodes.setdefault(outcomes.get(node, _NEVER).state, []).append(f"n{node}")
     lines = []
     for state in State:
         if state in nodes:

@@ -75,6 +75,8 @@ def policies_in_words(lazy: LazyResult[Any]) -> tuple[str, ...]:
     timeout = lazy.task.timeout if policies.timeout is None else policies.timeout
     if timeout is not None:
         words.append(seconds(timeout))
+    if policies.cache is not None:
+        words.append("cached")
     if policies.priority:
         words.append(f"priority {policies.priority}")
     return tuple(words)
