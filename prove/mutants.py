@@ -18,6 +18,9 @@ REASONS = "cascade/runtime/explanations.py"
 RUN = "cascade/runtime/run.py"
 READY = "cascade/runtime/ready_queue.py"
 NODES = "cascade/runtime/node_runner.py"
+PICTURES = "cascade/graph/render.py"
+RECORD = "cascade/adapters/run_record.py"
+FORESIGHT = "cascade/runtime/feasibility.py"
 
 KINDS = "tests/runtime/test_resource_manager_kinds.py"
 LIMITS = "tests/runtime/test_resource_manager_limits.py"
@@ -32,6 +35,9 @@ TRYING = "tests/runtime/test_retry.py"
 TIMING = "tests/runtime/test_deadlines.py"
 DRIVING = "tests/runtime/test_ready_queue.py"
 MAPPING = "tests/runtime/test_map_run.py::TestSlots"
+DRAWING = "tests/graph/test_render.py"
+RECORDING = "tests/adapters/test_run_record.py"
+FORESEEING = "tests/runtime/test_feasibility.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,5 +350,26 @@ MUTANTS = (
         "                    self.loop.call_soon(self._relieve)\n",
         "",
         DRIVING,
+    ),
+    Mutant(
+        "a name with an angle bracket in it breaks the picture",
+        PICTURES,
+        "    return escape(text, quote=False)",
+        "    return text",
+        DRAWING,
+    ),
+    Mutant(
+        "a run inside of a task takes the place of the one that is drawn",
+        RECORD,
+        "            if self.run_id is None or self.finished:\n",
+        "            if self.run_id is None or event.run_id:\n",
+        RECORDING,
+    ),
+    Mutant(
+        "looking at limits changes those of a shared manager",
+        FORESIGHT,
+        "            resource = merged[name] = Resource(name)",
+        "            resource = merged[name] = (manager or ResourceManager())._resource(name)",
+        FORESEEING,
     ),
 )

@@ -10,6 +10,8 @@
 #   ports.py     what each of these parts must offer
 #   errors.py    every error, drawn as a tree
 #   app.py       run() and arun(), the batteries chosen
+#   preview.py   dry_run(), what a run would do
+#   pictures.py  visualize(), a workflow as a picture
 #   testing.py   virtual time and spies for tests
 #
 # Who may import whom: app -> adapters, connectors -> runtime -> ports -> graph -> spec -> errors.
@@ -18,8 +20,11 @@ from cascade import errors
 from cascade.adapters.cache.files import FileCache
 from cascade.adapters.cache.memory import InMemoryCache
 from cascade.adapters.executors.local import LocalExecutor
+from cascade.adapters.run_record import RunRecord
 from cascade.adapters.solvers.native import NativeSolver
 from cascade.app import arun, run
+from cascade.pictures import visualize
+from cascade.preview import dry_run
 from cascade.runtime.attempts import released
 from cascade.runtime.bus import MessageBus
 from cascade.runtime.current import current
@@ -58,6 +63,10 @@ __all__ = [  # noqa: RUF022 - grouped by theme
     "arun",
     "Engine",
     "current",
+    # Seeing
+    "dry_run",
+    "visualize",
+    "RunRecord",
     # Limits
     "ResourceManager",
     "GlobalConstraint",

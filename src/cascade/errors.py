@@ -16,6 +16,7 @@
     │   └── DeadlockError             everybody who holds what is needed waits as well
     ├── ConnectorError                a connector used while it isn't connected
     ├── ChannelFullError              a full channel with overflow="error"
+    ├── PictureError                  a picture can't be made, as Graphviz is missing or failed
     ├── MissingExtraError             an optional dependency isn't installed (also an ImportError)
     └── VirtualTimeError              something that virtual time can't simulate
         └── VirtualDeadlockError      everybody waits and nothing is left to happen
@@ -129,6 +130,10 @@ class ConnectorError(CascadeError):
 
 class ChannelFullError(CascadeError):
     """A message was sent into a full channel whose overflow rule is ``"error"``."""
+
+
+class PictureError(CascadeError):
+    """A picture couldn't be made: Graphviz isn't installed, failed, or took too long."""
 
 
 class MissingExtraError(CascadeError, ImportError):

@@ -150,6 +150,10 @@ class Graph:
         assert self.numbers is not None
         return self.numbers[lazy.call]
 
+    def id_of(self, node: int) -> str:
+        """Return the id of a node, as events have it: the same whenever the graph is the same."""
+        return id_of(self.nodes[node], node)
+
     def describe(self, node: int) -> str:
         """Name a node and its place in the graph, for error messages."""
         lazy = self.nodes[node]
@@ -159,6 +163,11 @@ class Graph:
             return place + ")"
         more = ", …" if len(self.needs[node]) > len(sources) else ""
         return f"{place}, which needs {', '.join(map(repr, sources))}{more})"
+
+
+def id_of(lazy: LazyResult[Any], node: int) -> str:
+    """Return the id of a call that is a node of a graph."""
+    return f"{lazy.task.name}#{node}"
 
 
 class Plan:

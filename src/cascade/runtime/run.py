@@ -7,6 +7,7 @@ import itertools
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from cascade.graph.model import id_of
 from cascade.runtime.attempts import Attempt, current_attempt
 from cascade.runtime.bus import MessageBus
 from cascade.runtime.events import (
@@ -113,7 +114,7 @@ class Run:
 
     def node_id(self, node: int) -> str:
         """Return the id of a node: unique in the run, the same whenever the graph is the same."""
-        return f"{self.lazy_of(node).task.name}#{node}"
+        return id_of(self.lazy_of(node), node)
 
     def name_of(self, node: int) -> str:
         """Return the name of a node, for events and errors."""
