@@ -55,7 +55,7 @@ PAGES = (
         ),
     ),
     Page("events", "Events", "", more=("cascade.runtime.events", "cascade:MessageBus")),
-    Page("errors", "Errors", "", groups=("Errors",)),
+    Page("errors", "Errors", "See [When a task fails](../failures.md).", groups=("Errors",)),
     Page(
         "testing",
         "Testing",
