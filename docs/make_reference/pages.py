@@ -32,7 +32,7 @@ PAGES = (
         "Declaring",
         "Tasks, their calls, and what is said about them. See [Workflows](../workflows.md) and, "
         "for `TailCall`, [Agents](../agents.md).",
-        groups=("Declaring",),
+        groups=("Declaring", "Flow", "Policies"),
         more=("cascade.spec.lazy:LazyMap", "cascade.spec.resource:ResourceDefinition"),
     ),
     Page(
