@@ -15,6 +15,8 @@
 # Who may import whom: app -> adapters, connectors -> runtime -> ports -> graph -> spec -> errors.
 
 from cascade import errors
+from cascade.adapters.cache.files import FileCache
+from cascade.adapters.cache.memory import InMemoryCache
 from cascade.adapters.executors.local import LocalExecutor
 from cascade.adapters.solvers.native import NativeSolver
 from cascade.app import arun, run
@@ -22,10 +24,14 @@ from cascade.runtime.attempts import released
 from cascade.runtime.bus import MessageBus
 from cascade.runtime.engine import Engine
 from cascade.runtime.resource_manager import ResourceManager
+from cascade.spec.caching import cache
 from cascade.spec.constant import constant
 from cascade.spec.constraint import GlobalConstraint
+from cascade.spec.flow import pipeline, sequence
+from cascade.spec.inputs import Env, Param
 from cascade.spec.lazy import LazyResult
 from cascade.spec.resource import inject, resource
+from cascade.spec.routing import Router
 from cascade.spec.tail_call import TailCall
 from cascade.spec.task import Task, task
 
@@ -38,6 +44,14 @@ __all__ = [  # noqa: RUF022 - grouped by theme
     "resource",
     "inject",
     "constant",
+    "Param",
+    "Env",
+    # Flow
+    "Router",
+    "sequence",
+    "pipeline",
+    # Policies
+    "cache",
     # Running
     "run",
     "arun",
@@ -47,6 +61,8 @@ __all__ = [  # noqa: RUF022 - grouped by theme
     "GlobalConstraint",
     "released",
     # Parts of an engine
+    "FileCache",
+    "InMemoryCache",
     "LocalExecutor",
     "MessageBus",
     "NativeSolver",

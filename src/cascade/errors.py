@@ -5,6 +5,8 @@
     CascadeError
     ├── GraphError                    the declaration doesn't make a graph
     ├── SkippedError                  the asked-for result belongs to a skipped task
+    ├── MissingInputError             parameters or environment variables without a value
+    ├── UnknownRouteError             a Router has no branch of that key (also a LookupError)
     ├── InjectionError                an injected resource is unknown or needs itself
     ├── NestedRunError                cs.run() inside a task
     ├── ResourceError                 a ticket or a manager used wrongly
@@ -41,6 +43,33 @@ class SkippedError(CascadeError):
         """The task whose result was asked for."""
         self.reason = reason
         """Why it was skipped, naming the task that caused it."""
+
+
+class MissingInputError(CascadeError):
+    """Values that a workflow needs were not given, and have no default."""
+
+    def __init__(self, parameters: list[str], variables: list[str]) -> None:
+        parts = []
+        if parameters:
+            names = ", ".join(map(repr, parameters))
+            parts.append(f"the workflow needs {names}: give them in params={{...}}")
+        if variables:
+            names = ", ".join(map(repr, variables))
+            parts.append(f"the environment variables {names} must be set")
+        super().__init__("; ".join(parts))
+        self.parameters = parameters
+        """The parameters that miss."""
+        self.variables = variables
+        """The environment variables that miss."""
+
+    @property
+    def names(self) -> list[str]:
+        """All that miss."""
+        return [*self.parameters, *self.variables]
+
+
+class UnknownRouteError(CascadeError, LookupError):
+    """What a Router was to choose by isn't the key of a branch."""
 
 
 class InjectionError(CascadeError):

@@ -71,6 +71,7 @@ class ReadyQueue(Run):
         "_running",
         "_start_call",
         "_state",
+        "_successors",
         "_suspending",
         "_unsaved",
         "_values",
@@ -119,10 +120,14 @@ class ReadyQueue(Run):
         """Run nodes as they get ready, but for the first so many of the plan's order."""
         graph = self.plan.graph
         self._missing = graph.in_degrees
+        if graph.routes is not None:  # what a router may choose waits for that, too
+            for node in graph.routes.hopes:
+                self._missing[node] += 1
+        self._successors = graph.successors
         self._consumers = list(graph.consumers)
         ended = self.plan.order[:done]
         for node in ended:
-            for other in graph.successors[node]:
+            for other in self._successors[node]:
                 self._missing[other] -= 1
             for other in graph.needs[node]:
                 self._consumers[other] -= 1
@@ -558,7 +563,7 @@ class ReadyQueue(Run):
         if self._state is None:
             # What `_release` does.
             missing = self._missing
-            for other in graph.successors[node]:
+            for other in self._successors[node]:
                 left = missing[other] - 1
                 missing[other] = left
                 if not left:
@@ -570,7 +575,7 @@ class ReadyQueue(Run):
 
     def _release(self, node: int) -> None:
         missing, ready = self._missing, self._ready
-        for other in self.plan.graph.successors[node]:
+        for other in self._successors[node]:
             left = missing[other] - 1
             missing[other] = left
             if not left:

@@ -234,7 +234,7 @@ class Run:
         if self.states[node] != PENDING:
             return
         self.states[node] = SKIPPED
-        if (bus := self.bus) is not None:
+        if (bus := self.bus) is not None and self.lazy_of(node).is_call:
             name = self.name_of(node)
             bus.publish(
                 TaskSkipped(self.run_id, self.loop.time(), self.node_id(node), name, reason)
