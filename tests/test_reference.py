@@ -147,7 +147,36 @@ def test_what_a_class_offers_is_read_from_its_source(library: Library) -> None:
     assert [method.signature for method in methods(car)] == [
         "async def turn(degrees: float) -> None"
     ]
-    assert constructor(car) == 'class Car(speed: Literal["slow", "fast"] = "slow")'
+    assert constructor(car, "Car") == 'class Car(speed: Literal["slow", "fast"] = "slow")'
+
+
+def test_another_name_of_a_class_is_explained_as_the_class(library: Library) -> None:
+    library('''
+        __all__ = [
+            # Running
+            "stop",
+        ]
+
+        class Stop:
+            """Where it stops."""
+
+            def __new__(cls, place: str = "") -> "Stop":
+                """Make it.
+
+                Args:
+                    place: where.
+                """
+
+            def leave(self) -> None:
+                """Go on."""
+
+        stop = Stop
+    ''')
+    page = render.render()["running.md"]
+    assert "## `cs.stop`" in page
+    assert 'class stop(place: str = "")' in page
+    assert "Where it stops.\n\nArguments:\n\n- `place`: where.\n" in page
+    assert "### `stop.leave`" in page
 
 
 def test_a_docstring_becomes_paragraphs_and_lists() -> None:

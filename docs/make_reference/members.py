@@ -89,8 +89,8 @@ def _attributes(owner: Definition) -> Iterator[Attribute]:
 
 
 def _set_by(init: ast.FunctionDef, module: Module) -> Iterator[Attribute]:
-    parameters = [*init.args.posonlyargs, *init.args.args, *init.args.kwonlyargs]
-    types = {p.arg: module.annotation(p.annotation) for p in parameters if p.annotation}
+    given_to = [*init.args.posonlyargs, *init.args.args, *init.args.kwonlyargs]
+    types = {p.arg: module.annotation(p.annotation) for p in given_to if p.annotation}
     for node, doc in with_docs(init.body):
         if not doc or not isinstance(node, (ast.Assign, ast.AnnAssign)):
             continue
@@ -122,7 +122,15 @@ def methods(definition: Definition) -> list[Method]:
 
 def signature(node: Function, module: Module, name: str) -> str:
     """Return how a function is declared, without the parameter for the object itself."""
-    kinds = marks(node)
+    returned = f" -> {module.annotation(node.returns)}" if node.returns else ""
+    before = "async def " if isinstance(node, ast.AsyncFunctionDef) else "def "
+    kinds = marks(node) & {"classmethod", "staticmethod"}
+    marked = "".join(f"@{mark}\n" for mark in sorted(kinds))
+    return marked + wrapped(before + name, parameters(node, module), returned)
+
+
+def parameters(node: Function, module: Module) -> list[str]:
+    """Return the parameters of a function, without the one for the object itself."""
     args, parts = node.args, []
     positional = [*args.posonlyargs, *args.args]
     defaults = [None] * (len(positional) - len(args.defaults)) + list(args.defaults)
@@ -138,14 +146,11 @@ def signature(node: Function, module: Module, name: str) -> str:
         parts.append(_parameter(parameter, default, module))
     if args.kwarg:
         parts.append("**" + _parameter(args.kwarg, None, module))
-    if positional and positional[0].arg in ("self", "cls") and "staticmethod" not in kinds:
+    if positional and positional[0].arg in ("self", "cls") and "staticmethod" not in marks(node):
         del parts[0]
         if parts[:1] == ["/"]:
             del parts[0]
-    returned = f" -> {module.annotation(node.returns)}" if node.returns else ""
-    before = "async def " if isinstance(node, ast.AsyncFunctionDef) else "def "
-    marked = "".join(f"@{mark}\n" for mark in sorted(kinds & {"classmethod", "staticmethod"}))
-    return marked + wrapped(before + name, parts, returned)
+    return parts
 
 
 def _parameter(parameter: ast.arg, default: ast.expr | None, module: Module) -> str:
@@ -166,19 +171,34 @@ def wrapped(before: str, parts: list[str], after: str) -> str:
     return "\n".join([f"{before}(", *[f"    {part}," for part in parts], f"){after}"])
 
 
-def constructor(definition: Definition) -> str:
-    """Return how an object of a class is made."""
+def constructor(definition: Definition, name: str) -> str:
+    """Return how an object of a class is made; `name` is what users call the class."""
     node = definition.node
     assert isinstance(node, ast.ClassDef)
     if "dataclass" in marks(node):
-        return wrapped(f"class {definition.name}", list(_fields(definition).values()), "")
+        return wrapped(f"class {name}", list(_fields(definition).values()), "")
+    made = _maker(definition)
+    return wrapped(f"class {name}", parameters(*made) if made else [], "")
+
+
+def construction(definition: Definition) -> str:
+    """Return the sections of what a class says about making one, where it says it apart."""
+    made = _maker(definition)
+    doc = (ast.get_docstring(made[0]) or "") if made else ""
+    return doc.partition("\n\n")[2]
+
+
+def _maker(definition: Definition) -> tuple[ast.FunctionDef, Module] | None:
     for owner in (definition, *bases(definition)):
         assert isinstance(owner.node, ast.ClassDef)
         for method in owner.node.body:
-            if isinstance(method, ast.FunctionDef) and method.name == "__init__":
-                text = signature(method, owner.module, definition.name)
-                return text.replace("def ", "class ", 1).removesuffix(" -> None")
-    return f"class {definition.name}()"
+            if (
+                isinstance(method, ast.FunctionDef)
+                and method.name in ("__init__", "__new__")
+                and "overload" not in marks(method)
+            ):
+                return method, owner.module
+    return None
 
 
 def _fields(definition: Definition) -> dict[str, str]:

@@ -92,10 +92,11 @@ HANDED_OUT = {
 """Classes of which users receive objects, and make none themselves."""
 
 INTERNAL = {
-    "Task": "binder",
-    "LazyResult": "bound dependencies injections policies serial call",
-    "Engine": "bus_in_use manager_in_use definitions has_rules random_for enter leave "
-    "clean_up_and_finish must_close_executor",
+    "Task": "binder memory",
+    "LazyResult": "bound dependencies injections policies serial call is_call",
+    "Cache": "key_for",
+    "Engine": "bus_in_use manager_in_use definitions flights cache_for has_rules "
+    "random_for enter leave clean_up_and_finish must_close_executor",
     "ResourceManager": "rules runs attached prepare take wait lacking settle give_back "
     "give_back_later suspend resume break_deadlocks make_rules now running tickets add_resource "
     "remove_resource check_steering",
@@ -114,6 +115,11 @@ class Entry:
     """How users write it: with ``cs.`` in front if it is a name of the root."""
     definition: Definition
     """What it is."""
+
+    @property
+    def name(self) -> str:
+        """The name without what is in front of it."""
+        return self.title.removeprefix("cs.")
 
 
 @dataclass(frozen=True)

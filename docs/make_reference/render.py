@@ -13,6 +13,7 @@ from docs.make_reference.members import (
     Method,
     attributes,
     bases,
+    construction,
     constructor,
     methods,
     signature,
@@ -69,7 +70,7 @@ def _places(file: str, entry: Entry, anchors: Anchors) -> Links:
     found = {definition.name: target, entry.title: target}
     if definition.is_class:
         for method in _shown(definition, methods(definition)):
-            title = f"{definition.name}.{method.name}"
+            title = f"{entry.name}.{method.name}"
             found[title] = f"{file}#{anchors.of(title)}"
     return found
 
@@ -108,10 +109,10 @@ def _entry(entry: Entry, chapter: Chapter, links: Links) -> list[str]:
     if not chapter.module and not entry.title.startswith("cs."):
         parts.append(f"From `{definition.module.name}`.")
     if isinstance(node, ast.ClassDef):
-        parts += _class(definition, links)
+        parts += _class(entry, links)
     elif isinstance(node, Function):
         parts += [
-            _code(signature(node, definition.module, definition.name)),
+            _code(signature(node, definition.module, entry.name)),
             markdown(definition.doc),
         ]
     else:
@@ -123,21 +124,23 @@ def _entry(entry: Entry, chapter: Chapter, links: Links) -> list[str]:
     return parts
 
 
-def _class(definition: Definition, links: Links) -> list[str]:
+def _class(entry: Entry, links: Links) -> list[str]:
+    definition = entry.definition
     node = definition.node
     assert isinstance(node, ast.ClassDef)
     named = [definition.module.source(base) for base in node.bases]
     is_protocol = any(name.startswith("Protocol") for name in named)
     handed_out = definition.name in HANDED_OUT or definition.module.name.endswith(".events")
-    parts = []
+    parts, apart = [], ""
     if handed_out or is_protocol or definition.module.name.endswith(".errors"):
         shown = [name for name in named if not name.startswith(("_", "Generic"))]
         inherits = f"({', '.join(shown)})" if shown else ""
-        parts.append(_code(f"class {definition.name}{inherits}"))
+        parts.append(_code(f"class {entry.name}{inherits}"))
     else:
-        parts.append(_code(constructor(definition)))
+        parts.append(_code(constructor(definition, entry.name)))
+        apart = markdown(construction(definition))
     doc = definition.doc.partition("\n\nArgs:\n")[0] if handed_out else definition.doc
-    parts.append(markdown(doc))
+    parts += [markdown(doc), apart]
     described = _shown(definition, attributes(definition))
     if described:
         lines = []
@@ -150,7 +153,7 @@ def _class(definition: Definition, links: Links) -> list[str]:
         parts.append(f"It also has what {' and '.join(f'`{name}`' for name in inherited)} has.")
     for method in _shown(definition, methods(definition)):
         parts += [
-            f"### `{definition.name}.{method.name}`",
+            f"### `{entry.name}.{method.name}`",
             _code(method.signature),
             markdown(method.doc),
         ]

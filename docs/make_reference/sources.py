@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -167,7 +168,12 @@ def find(name: str, place: Module) -> Definition:
         if not is_module(source):
             raise PageError(f"{place.name} has no {name!r} whose source could be read")
         place, name = module(source), name_there
-    return place.definitions[name]
+    definition = place.definitions[name]
+    value = getattr(definition.node, "value", None)
+    if isinstance(value, ast.Name):  # another name of something
+        with suppress(PageError):
+            return find(value.id, place)
+    return definition
 
 
 def with_docs(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, str]]:
