@@ -92,10 +92,10 @@ HANDED_OUT = {
 """Classes of which users receive objects, and make none themselves."""
 
 INTERNAL = {
-    "Task": "binder memory",
+    "Task": "binder memory flights",
     "LazyResult": "bound dependencies injections policies serial call is_call",
     "Cache": "key_for",
-    "Engine": "bus_in_use manager_in_use definitions flights cache_for has_rules "
+    "Engine": "bus_in_use manager_in_use definitions cache_for has_rules "
     "random_for enter leave clean_up_and_finish must_close_executor",
     "ResourceManager": "rules runs attached prepare take wait lacking settle give_back "
     "give_back_later suspend resume break_deadlocks make_rules now running tickets add_resource "

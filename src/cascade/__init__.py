@@ -22,7 +22,7 @@ from cascade.adapters.cache.memory import InMemoryCache
 from cascade.adapters.executors.local import LocalExecutor
 from cascade.adapters.run_record import RunRecord
 from cascade.adapters.solvers.native import NativeSolver
-from cascade.app import arun, run
+from cascade.app import arun, astream, run
 from cascade.pictures import visualize
 from cascade.preview import dry_run
 from cascade.runtime.attempts import released
@@ -61,6 +61,7 @@ __all__ = [  # noqa: RUF022 - grouped by theme
     # Running
     "run",
     "arun",
+    "astream",
     "Engine",
     "current",
     # Seeing

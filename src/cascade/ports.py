@@ -137,11 +137,7 @@ class Hit:
 
 @runtime_checkable
 class CacheBackend(Protocol):
-    """Keeps values of tasks between runs.
-
-    It may have a dictionary `flights`, in which engines keep what is under way: then equal calls
-    of all engines that use it share one run, otherwise those of one engine do.
-    """
+    """Keeps values of tasks between runs."""
 
     async def get(self, key: str) -> Hit | None:
         """Return what is kept under `key`, or None if there is nothing."""

@@ -24,6 +24,7 @@ from cascade.runtime.routing import Choices, branch_of
 from cascade.runtime.run import ENDED, SKIPPED, STARTED, in_a_task
 from cascade.runtime.trampoline import NOT_YET_VALUES, run_steps
 from cascade.runtime.turns import SLICE
+from cascade.spec.flow import Tap
 from cascade.spec.lazy import LazyResult
 from cascade.spec.policies import NO_POLICIES
 from cascade.spec.resource import Inject
@@ -126,7 +127,7 @@ class GraphRun(ReadyQueue):
                 bound = (values[recipe],), None
             else:
                 assert type(recipe) is Recipe
-                resources = self.scope.values if self.scope is not None else None
+                resources = None if self.scope is None else self.scope.values_of(self, node)
                 bound = _fill(recipe, bound, values, resources)
         if self._state is None:
             # What `_consume` does, written out for the most common case.
@@ -274,6 +275,9 @@ class GraphRun(ReadyQueue):
         if not lazy.is_call:
             if isinstance(lazy, Router):
                 self._choose(node, lazy)
+            elif isinstance(lazy, Tap):
+                (deliver, key, value), _ = self.arguments(node)
+                self._settled(node, deliver(key, value))
             else:
                 assert self._given is not None
                 self._settled(node, self._given[node])

@@ -395,7 +395,7 @@ class ReadyQueue(Run):
         fresh = value.to is not None
         del task, bound, value
         if fresh:
-            kept = [(kept[0][0], await inject(self, kept[0][1]))]
+            kept = [(kept[0][0], await inject(self, node, kept[0][1]))]
         self.node_stepped(node, 1)
         return await run_steps(self, node, *kept.pop(), None, 1)
 

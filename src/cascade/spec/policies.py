@@ -77,6 +77,8 @@ class Mapped:
     """How many children may exist at once; None: all of them."""
     collects_errors: bool = False
     """Whether the exception of a child takes the place of its value, instead of failing."""
+    defaults: tuple[str, ...] = ()
+    """The resources that only the children have injected, by the task's defaults."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
