@@ -18,6 +18,8 @@ REASONS = "cascade/runtime/explanations.py"
 RUN = "cascade/runtime/run.py"
 READY = "cascade/runtime/ready_queue.py"
 NODES = "cascade/runtime/node_runner.py"
+PROCESSES = "cascade/providers/process_group.py"
+FILES = "cascade/providers/files.py"
 
 KINDS = "tests/runtime/test_resource_manager_kinds.py"
 LIMITS = "tests/runtime/test_resource_manager_limits.py"
@@ -32,6 +34,8 @@ TRYING = "tests/runtime/test_retry.py"
 TIMING = "tests/runtime/test_deadlines.py"
 DRIVING = "tests/runtime/test_ready_queue.py"
 MAPPING = "tests/runtime/test_map_run.py::TestSlots"
+COMMANDS = "tests/providers/test_shell.py"
+WRITING = "tests/providers/test_files.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,5 +348,47 @@ MUTANTS = (
         "                    self.loop.call_soon(self._relieve)\n",
         "",
         DRIVING,
+    ),
+    Mutant(
+        "a command that is ended leaves behind what it has started",
+        PROCESSES,
+        "os.killpg(self._transport.get_pid(), number)",
+        "os.kill(self._transport.get_pid(), number)",
+        COMMANDS,
+    ),
+    Mutant(
+        "what doesn't want to end is left behind",
+        PROCESSES,
+        "            self._signal(signal.SIGKILL)\n            await",
+        "            await asyncio.sleep(0)\n            await",
+        COMMANDS + "::test_what_ends_the_command_need_not_end_what_it_has_started",
+    ),
+    Mutant(
+        "a cancel while a command starts loses what it has started by then",
+        PROCESSES,
+        "                try:\n                    await group.end(grace)\n",
+        "                try:\n                    await asyncio.sleep(0)\n",
+        COMMANDS,
+    ),
+    Mutant(
+        "a file is written in its place, so that a failure leaves half of it",
+        FILES,
+        'draft = target.parent / f".{secrets.token_hex(8)}.part"',
+        "target.unlink(missing_ok=True)\n    draft = target",
+        WRITING,
+    ),
+    Mutant(
+        "a failed write leaves its draft behind",
+        FILES,
+        "        draft.unlink(missing_ok=True)\n",
+        "        pass\n",
+        WRITING,
+    ),
+    Mutant(
+        "retries don't wait as long as the server wants",
+        "cascade/spec/policies.py",
+        "pause = max(pause, _asked_by(error))",
+        "pause = max(pause, 0.0)",
+        "tests/providers/test_http.py",
     ),
 )

@@ -22,6 +22,12 @@ from cascade.runtime.events import TaskRetrying
 from cascade.testing import EventRecorder
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask this machine's own servers directly."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
 class Script:
     """Answers one after the other, the last one for ever, and keeps what was asked."""
 

@@ -241,6 +241,24 @@ def test_a_cancel_ends_all_that_the_command_has_started(loop: Any) -> None:
         check_gone(runner.run(main()))
 
 
+def test_what_ends_the_command_need_not_end_what_it_has_started() -> None:
+    async def main() -> int:
+        lines = Lines()
+        script = "(trap '' TERM; echo ready; exec sleep 1000) & echo $!; wait"
+        running = asyncio.ensure_future(
+            cs.arun(shell.run(["sh", "-c", script], on_line=lines, grace=0.05))
+        )
+        while len(lines.got) < 2:
+            lines.first.clear()
+            await lines.first.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        return next(int(line) for line, _ in lines.got if line.isdigit())
+
+    check_gone(asyncio.run(main()))
+
+
 def test_it_has_its_time_to_end_in_peace() -> None:
     async def main() -> list[Any]:
         lines = Lines()

@@ -110,8 +110,10 @@ class ProcessGroup(asyncio.SubprocessProtocol):
         if given is not None:
             assert self._transport is not None
             stdin = cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0))
-            stdin.write(given)
-            stdin.close()  # once all of it is written
+            # uvloop raises it where the command has ended already; asyncio says nothing.
+            with contextlib.suppress(RuntimeError):
+                stdin.write(given)
+                stdin.close()  # once all of it is written
         await asyncio.wait((self.complete, self.broken), return_when=asyncio.FIRST_COMPLETED)
         if self.broken.done():
             raise self.broken.result()
