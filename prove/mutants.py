@@ -18,6 +18,9 @@ REASONS = "cascade/runtime/explanations.py"
 RUN = "cascade/runtime/run.py"
 READY = "cascade/runtime/ready_queue.py"
 NODES = "cascade/runtime/node_runner.py"
+PICTURES = "cascade/graph/render.py"
+RECORD = "cascade/adapters/run_record.py"
+FORESIGHT = "cascade/runtime/feasibility.py"
 PROCESSES = "cascade/providers/process_group.py"
 FILES = "cascade/providers/files.py"
 
@@ -34,6 +37,9 @@ TRYING = "tests/runtime/test_retry.py"
 TIMING = "tests/runtime/test_deadlines.py"
 DRIVING = "tests/runtime/test_ready_queue.py"
 MAPPING = "tests/runtime/test_map_run.py::TestSlots"
+DRAWING = "tests/graph/test_render.py"
+RECORDING = "tests/adapters/test_run_record.py"
+FORESEEING = "tests/runtime/test_feasibility.py"
 COMMANDS = "tests/providers/test_shell.py"
 WRITING = "tests/providers/test_files.py"
 
@@ -317,7 +323,7 @@ MUTANTS = (
     Mutant(
         "context variables leak between nodes that share a task",
         READY,
-        "driver.cancelling() or self._is_touched():",
+        "driver.cancelling() or _is_touched(clean):",
         "driver.cancelling():",
         DRIVING,
     ),
@@ -348,6 +354,27 @@ MUTANTS = (
         "                    self.loop.call_soon(self._relieve)\n",
         "",
         DRIVING,
+    ),
+    Mutant(
+        "a name with an angle bracket in it breaks the picture",
+        PICTURES,
+        "    return escape(text, quote=False)",
+        "    return text",
+        DRAWING,
+    ),
+    Mutant(
+        "a run inside of a task takes the place of the one that is drawn",
+        RECORD,
+        "            if self.run_id is None or self.finished:\n",
+        "            if self.run_id is None or event.run_id:\n",
+        RECORDING,
+    ),
+    Mutant(
+        "looking at limits changes those of a shared manager",
+        FORESIGHT,
+        "            resource = merged[name] = Resource(name)",
+        "            resource = merged[name] = (manager or ResourceManager())._resource(name)",
+        FORESEEING,
     ),
     Mutant(
         "a command that is ended leaves behind what it has started",

@@ -21,7 +21,7 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 PLACES = {
     "cascade": "task TailCall LazyResult resource inject run arun Engine NativeSolver "
-    "LocalExecutor MessageBus ResourceManager errors testing",
+    "LocalExecutor MessageBus ResourceManager dry_run visualize RunRecord errors testing",
     "cascade.runtime": "events",
     "cascade.runtime.engine": "Engine",
     "cascade.runtime.resource_manager": "ResourceManager",

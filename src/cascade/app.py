@@ -17,7 +17,7 @@ from cascade.runtime.engine import Engine
 from cascade.spec.checks import check_duration
 
 if TYPE_CHECKING:
-    from cascade.ports import Connector, Executor, Solver
+    from cascade.ports import CacheBackend, Connector, Executor, Solver
     from cascade.runtime.bus import MessageBus
     from cascade.runtime.resource_manager import ResourceManager
     from cascade.spec.lazy import LazyResult
@@ -36,6 +36,7 @@ class RunOptions(TypedDict, total=False):
     timeout: float | None
     bus: MessageBus | None
     connector: Connector | None
+    cache_backend: CacheBackend | None
     solver: Solver | None
     use_vm: bool
 
@@ -54,6 +55,7 @@ async def arun(
     timeout: float | None = None,
     bus: MessageBus | None = None,
     connector: Connector | None = None,
+    cache_backend: CacheBackend | None = None,
     solver: Solver | None = None,
     use_vm: bool = False,
 ) -> Any:
@@ -68,6 +70,7 @@ async def arun(
         timeout: seconds for the whole run; after that it is cancelled.
         bus: receives the events.
         connector: joins the run to a broker.
+        cache_backend: where cached values are kept; by default in memory, with each task.
         solver: decides the order of nodes.
         use_vm: run the target step by step as a machine.
 
@@ -84,6 +87,7 @@ async def arun(
         bus=bus,
         system_resources=system_resources,
         connector=connector,
+        cache_backend=cache_backend,
         resource_manager=resource_manager,
     )
     async with asyncio.timeout(timeout):
@@ -104,6 +108,7 @@ def run(
     timeout: float | None = None,
     bus: MessageBus | None = None,
     connector: Connector | None = None,
+    cache_backend: CacheBackend | None = None,
     solver: Solver | None = None,
     use_vm: bool = False,
 ) -> Any:
@@ -134,6 +139,7 @@ def run(
         timeout=timeout,
         bus=bus,
         connector=connector,
+        cache_backend=cache_backend,
         solver=solver,
         use_vm=use_vm,
     )

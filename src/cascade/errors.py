@@ -5,14 +5,18 @@
     CascadeError
     ├── GraphError                    the declaration doesn't make a graph
     ├── SkippedError                  the asked-for result belongs to a skipped task
+    ├── MissingInputError             parameters or environment variables without a value
+    ├── UnknownRouteError             a Router has no branch of that key (also a LookupError)
     ├── InjectionError                an injected resource is unknown or needs itself
     ├── NestedRunError                cs.run() inside a task
+    ├── NoTaskError                   cs.current() outside of a task
     ├── ResourceError                 a ticket or a manager used wrongly
     │   ├── InfeasibleRequestError    more was asked for than the limit will ever give
     │   ├── AcquireTimeoutError       not granted in time (also a TimeoutError)
     │   └── DeadlockError             everybody who holds what is needed waits as well
     ├── ConnectorError                a connector used while it isn't connected
     ├── ChannelFullError              a full channel with overflow="error"
+    ├── PictureError                  a picture can't be made, as Graphviz is missing or failed
     ├── MissingExtraError             an optional dependency isn't installed (also an ImportError)
     └── VirtualTimeError              something that virtual time can't simulate
         └── VirtualDeadlockError      everybody waits and nothing is left to happen
@@ -45,12 +49,43 @@ class SkippedError(CascadeError):
         """Why it was skipped, naming the task that caused it."""
 
 
+class MissingInputError(CascadeError):
+    """Values that a workflow needs were not given, and have no default."""
+
+    def __init__(self, parameters: list[str], variables: list[str]) -> None:
+        parts = []
+        if parameters:
+            names = ", ".join(map(repr, parameters))
+            parts.append(f"the workflow needs {names}: give them in params={{...}}")
+        if variables:
+            names = ", ".join(map(repr, variables))
+            parts.append(f"the environment variables {names} must be set")
+        super().__init__("; ".join(parts))
+        self.parameters = parameters
+        """The parameters that miss."""
+        self.variables = variables
+        """The environment variables that miss."""
+
+    @property
+    def names(self) -> list[str]:
+        """All that miss."""
+        return [*self.parameters, *self.variables]
+
+
+class UnknownRouteError(CascadeError, LookupError):
+    """What a Router was to choose by isn't the key of a branch."""
+
+
 class InjectionError(CascadeError):
     """A resource that is to be injected isn't registered, or needs itself in a circle."""
 
 
 class NestedRunError(CascadeError, RuntimeError):
     """``cs.run`` was called inside a task, where it would block the run it is part of."""
+
+
+class NoTaskError(CascadeError, LookupError):
+    """``cs.current`` was called where no task is running."""
 
 
 class ResourceError(CascadeError):
@@ -97,6 +132,10 @@ class ConnectorError(CascadeError):
 
 class ChannelFullError(CascadeError):
     """A message was sent into a full channel whose overflow rule is ``"error"``."""
+
+
+class PictureError(CascadeError):
+    """A picture couldn't be made: Graphviz isn't installed, failed, or took too long."""
 
 
 class MissingExtraError(CascadeError, ImportError):

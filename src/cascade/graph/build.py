@@ -16,9 +16,12 @@ from cascade.graph.model import (
     Recipe,
     Source,
 )
+from cascade.graph.routes import Routes
+from cascade.spec.inputs import Input, check_declarations
 from cascade.spec.lazy import LazyResult
 from cascade.spec.policies import NO_POLICIES
 from cascade.spec.resource import Inject
+from cascade.spec.routing import Router
 from cascade.spec.task import Task
 from cascade.spec.template import Template, find_leaf, freeze, is_container
 
@@ -39,7 +42,12 @@ def build(target: Target) -> Graph:
     """
     if isinstance(target, LazyResult):
         goals: tuple[LazyResult[Any], ...] = (target,)
-        if not target.dependencies and target.policies is NO_POLICIES and not target.injections:
+        if (
+            not target.dependencies
+            and target.policies is NO_POLICIES
+            and not target.injections
+            and target.is_call
+        ):
             return Graph([target], [()], {}, [None], [1], FromNode(0), None)
     else:
         _check_target(target)
@@ -51,9 +59,22 @@ def build(target: Target) -> Graph:
     order_only: dict[int, tuple[int, ...]] = {}
     recipes: list[AnyRecipe] = []
     consumers = [0] * len(nodes)
+    branches: dict[int, tuple[int, ...]] = {}
+    inputs: dict[int, Input[Any]] = {}
     plain = True
     for number, lazy in enumerate(nodes):
-        wanted = tuple([numbers[other.call] for other in lazy.dependencies])
+        if lazy.is_call:
+            wanted = tuple([numbers[other.call] for other in lazy.dependencies])
+        else:
+            plain, wanted = False, ()
+            if isinstance(lazy, Router):
+                branches[number] = tuple([numbers[branch.call] for branch in lazy.branches])
+                for other in branches[number]:
+                    consumers[other] += 1
+                if isinstance(lazy.selector, LazyResult):
+                    wanted = (numbers[lazy.selector.call],)
+            elif isinstance(lazy, Input):
+                inputs[number] = lazy
         if twins:
             wanted = tuple(dict.fromkeys(wanted))
         policies = lazy.policies
@@ -70,7 +91,7 @@ def build(target: Target) -> Graph:
         for other in wanted:
             consumers[other] += 1
         needs.append(wanted)
-        if wanted or lazy.injections:
+        if (wanted or lazy.injections) and lazy.is_call:
             recipes.append(_recipe(lazy, wanted, numbers))
         else:
             recipes.append(None)
@@ -79,9 +100,16 @@ def build(target: Target) -> Graph:
         result = FromNode(numbers[target.call])
     else:
         result = _source(template, numbers)
-    for goal in {numbers[goal.call] for goal in goals}:
-        consumers[goal] += 1
-    return Graph(nodes, needs, order_only, recipes, consumers, result, None if plain else numbers)
+    wanted_goals = {numbers[goal.call] for goal in goals}
+    for node in wanted_goals:
+        consumers[node] += 1
+    graph = Graph(nodes, needs, order_only, recipes, consumers, result, None if plain else numbers)
+    if branches:
+        graph.routes = Routes(branches, needs, order_only, wanted_goals)
+    if inputs:
+        check_declarations(inputs.values())
+        graph.inputs = inputs
+    return graph
 
 
 def _check_target(target: Target) -> None:
@@ -146,6 +174,8 @@ def _say(lazy: LazyResult[Any]) -> str:
         parts.append(f"up to {policies.retry.max_attempts} attempts")
     if policies.timeout is not None:
         parts.append(f"a timeout of {policies.timeout:g} s")
+    if policies.cache is not None:
+        parts.append("a cache")
     if policies.priority:
         parts.append(f"priority {policies.priority}")
     if policies.mapped is not None and policies.mapped.window is not None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cascade.spec.lazy import LazyResult
 from cascade.spec.template import Template
+
+if TYPE_CHECKING:
+    from cascade.graph.routes import Routes
+    from cascade.spec.inputs import Input
 
 Filler = Callable[[list[Any], Mapping[str, Any] | None], Any]
 """Makes one argument out of the values of the nodes and the injected resources."""
@@ -58,6 +62,9 @@ AnyRecipe: TypeAlias = "int | itemgetter[Any] | Recipe | None"
 its value is the only argument, a getter when all arguments are values, a `Recipe` otherwise."""
 
 
+_NO_INPUTS: Mapping[int, Any] = {}
+
+
 class Graph:
     """The nodes that a target needs, in an order in which none comes before what it needs.
 
@@ -67,6 +74,7 @@ class Graph:
     __slots__ = (
         "_successors",
         "consumers",
+        "inputs",
         "needs",
         "nodes",
         "numbers",
@@ -74,6 +82,7 @@ class Graph:
         "plain",
         "recipes",
         "result",
+        "routes",
     )
 
     def __init__(
@@ -101,7 +110,11 @@ class Graph:
         self.numbers = numbers
         """The numbers of the nodes, by call; None if no node has policies that look for one."""
         self.plain = numbers is None
-        """Whether no node has policies or injected resources."""
+        """Whether all nodes are calls, without policies or injected resources."""
+        self.inputs: Mapping[int, Input[Any]] = _NO_INPUTS
+        """The nodes that are known when a run starts."""
+        self.routes: Routes | None = None
+        """What hangs on the choices of routers, if there are any."""
 
         self._successors: list[list[int]] | None = None
 
@@ -137,6 +150,10 @@ class Graph:
         assert self.numbers is not None
         return self.numbers[lazy.call]
 
+    def id_of(self, node: int) -> str:
+        """Return the id of a node, as events have it: the same whenever the graph is the same."""
+        return id_of(self.nodes[node], node)
+
     def describe(self, node: int) -> str:
         """Name a node and its place in the graph, for error messages."""
         lazy = self.nodes[node]
@@ -146,6 +163,11 @@ class Graph:
             return place + ")"
         more = ", …" if len(self.needs[node]) > len(sources) else ""
         return f"{place}, which needs {', '.join(map(repr, sources))}{more})"
+
+
+def id_of(lazy: LazyResult[Any], node: int) -> str:
+    """Return the id of a call that is a node of a graph."""
+    return f"{lazy.task.name}#{node}"
 
 
 class Plan:

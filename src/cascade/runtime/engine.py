@@ -9,6 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 from weakref import ref
 
+from cascade.adapters.cache.memory import InMemoryCache
 from cascade.adapters.executors.local import LocalExecutor
 from cascade.adapters.solvers.native import NativeSolver
 from cascade.errors import GraphError
@@ -24,12 +25,14 @@ from cascade.runtime.resource_manager import ResourceManager
 from cascade.runtime.resource_scopes import CONNECTOR, check_injections
 from cascade.runtime.run import Run, to_the_end
 from cascade.spec.checks import shown
+from cascade.spec.inputs import resolve_inputs
 from cascade.spec.lazy import LazyResult
 from cascade.spec.resource import ResourceDefinition
 
 if TYPE_CHECKING:
     from cascade.graph.model import Graph
     from cascade.ports import CacheBackend, Connector, Executor, Solver, StateBackend
+    from cascade.spec.task import Task
 
 T = TypeVar("T")
 
@@ -51,7 +54,7 @@ class Engine:
         state_backend_factory: called once per run for a `StateBackend`, which is told every value.
         system_resources: capacities, merged into the resource manager.
         connector: joins the engine to a broker while it runs; injected as "_internal_connector".
-        cache_backend: where cached values are kept.
+        cache_backend: where cached values are kept; by default in memory, with each task.
         resource_manager: the limits; one manager may be shared by any number of engines.
         name: the engine's name, for explanations.
         random: where the random part of a retry's pause comes from; by default one without a seed
@@ -65,6 +68,7 @@ class Engine:
     __slots__ = (
         "__weakref__",
         "_executor",
+        "_flights",
         "_owns_executor",
         "_random",
         "_runs",
@@ -124,6 +128,8 @@ class Engine:
         self.connector = connector
         """The connector that was given."""
         self.cache_backend = cache_backend
+        """Where cached values are kept, if that was given."""
+        self._flights: dict[Any, Any] | None = None
         self.manager_in_use = resource_manager
         """The resource manager, if one was given or asked for."""
         self.name = name
@@ -165,6 +171,22 @@ class Engine:
     def has_rules(self) -> bool:
         """Whether there are live rules, or were."""
         return self.manager_in_use is not None and self.manager_in_use.rules is not None
+
+    @property
+    def flights(self) -> dict[Any, Any]:
+        """The cached calls that are under way, where the backend doesn't keep them itself."""
+        if self._flights is None:
+            self._flights = {}
+        return self._flights
+
+    def cache_for(self, task: Task[Any]) -> CacheBackend:
+        """Return where the values of a task are kept."""
+        if self.cache_backend is not None:
+            return self.cache_backend
+        if task.memory is None:
+            task.memory = InMemoryCache()
+        memory: CacheBackend = task.memory
+        return memory
 
     def random_for(self, loop: asyncio.AbstractEventLoop) -> Random:
         """Return where random numbers come from in a run on a loop; made on first use."""
@@ -241,6 +263,8 @@ class Engine:
         Raises:
             TypeError: `target` holds something, but no lazy result, or `params` isn't a mapping.
             ValueError: `params` names something that the workflow doesn't declare.
+            MissingInputError: parameters or environment variables have no value.
+            UnknownRouteError: a router has no branch of the key that was computed.
             GraphError: two variants of one call are in the graph, or the solver's order is wrong.
             InjectionError: a resource isn't registered, or resources need each other in a circle.
             SkippedError: the target was skipped.
@@ -259,16 +283,14 @@ class Engine:
         return self._run(target, params, use_vm)
 
     async def _run(self, target: Any, params: Mapping[str, Any] | None, use_vm: bool) -> Any:
-        if params is not None:
-            _check_params(params)
-        run = self._graph_run(target)
+        run = self._graph_run(target, params)
         began = run.loop.time()
         run.started()
         leaving: list[Callable[[], Awaitable[None]]] | None = None
         closing = False
         error: BaseException | None = None
         outer = current_run.get()
-        current_run.set(run.serial)
+        current_run.set(ref(run))
         holder = current_attempt.get()
         if holder is not None and not holder.waits(run.loop):
             holder = None
@@ -302,15 +324,18 @@ class Engine:
                     run.finished(began, error)
             error = None
 
-    def _graph_run(self, target: Any) -> GraphRun:
+    def _graph_run(self, target: Any, params: Mapping[str, Any] | None) -> GraphRun:
         plan = target if isinstance(target, Plan) else self.plan(target)
+        inputs, given = plan.graph.inputs, None
+        if inputs or params is not None:
+            given = dict(zip(inputs, resolve_inputs(inputs.values(), params), strict=True))
         if not plan.graph.plain:
             self._check_injections(plan.graph)
         factory, state = self.state_backend_factory, None
         if factory is not None:
             state = factory()
             _check_port("what state_backend_factory returns", state, "put", "get", "has", "clear")
-        return GraphRun(self, plan, asyncio.get_running_loop(), state)
+        return GraphRun(self, plan, asyncio.get_running_loop(), state, given)
 
     async def _connect(
         self, connector: Connector, leaving: list[Callable[[], Awaitable[None]]]
@@ -418,6 +443,8 @@ class Engine:
             and not said.needed
             and not said.after
             and not said.conditions
+            and said.cache is None
+            and target.is_call
             and self.state_backend_factory is None
             and self.solver is _SOLVER
         )
@@ -462,11 +489,3 @@ def _check_plan(solver: Solver, plan: object, graph: Graph) -> None:
 def _check_is(argument: str, value: object, kind: type) -> None:
     if not isinstance(value, kind):
         raise TypeError(f"{argument} must be a {kind.__name__}, got {value!r}")
-
-
-def _check_params(params: object) -> None:
-    if not isinstance(params, Mapping):
-        raise TypeError(f"params must map names of parameters to values, got {params!r}")
-    if params:
-        names = ", ".join(map(repr, params))
-        raise ValueError(f"params gives {names}, but the workflow declares no parameters")

@@ -15,17 +15,22 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cascade.errors import SkippedError
 from cascade.graph.model import FromNode, Recipe, make
-from cascade.runtime.node_runner import prepare_node, run_node
+from cascade.runtime.caching import CACHE_HIT
+from cascade.runtime.current import Place, current_place
+from cascade.runtime.node_runner import prepare_node, run_node, run_node_cached
 from cascade.runtime.notes import annotate
-from cascade.runtime.ready_queue import BATCH_REAL, BATCH_VIRTUAL, ReadyQueue, wrapped
-from cascade.runtime.run import ENDED, STARTED, in_a_task
+from cascade.runtime.ready_queue import BATCH_REAL, BATCH_VIRTUAL, NOBODY, ReadyQueue, wrapped
+from cascade.runtime.routing import Choices, branch_of
+from cascade.runtime.run import ENDED, SKIPPED, STARTED, in_a_task
 from cascade.runtime.trampoline import NOT_YET_VALUES, run_steps
 from cascade.runtime.turns import SLICE
 from cascade.spec.lazy import LazyResult
 from cascade.spec.policies import NO_POLICIES
+from cascade.spec.resource import Inject
+from cascade.spec.routing import Router
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
     from cascade.graph.model import Plan
     from cascade.ports import StateBackend
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
 class GraphRun(ReadyQueue):
     """Runs a plan: in order where that will do, by need otherwise, or as a machine."""
 
-    __slots__ = ("_skips",)
+    __slots__ = ("_choices", "_given", "_skips")
 
     def __init__(
         self,
@@ -45,9 +50,13 @@ class GraphRun(ReadyQueue):
         plan: Plan,
         loop: asyncio.AbstractEventLoop,
         state: StateBackend | None = None,
+        given: Mapping[int, Any] | None = None,
     ) -> None:
         super().__init__(engine, plan, loop, state)
+        self._given = given
         self._skips: dict[int, tuple[int, str]] = {}
+        routes = plan.graph.routes
+        self._choices = None if routes is None else Choices(routes)
 
     async def execute(self, use_vm: bool = False) -> Any:
         """Run the whole plan and return the target's value, in the target's shape.
@@ -62,7 +71,7 @@ class GraphRun(ReadyQueue):
         graph = self.plan.graph
         if use_vm and isinstance(graph.result, FromNode):
             target = graph.result.node
-            if graph.nodes[target].policies.mapped is None:  # a map has no steps of its own
+            if type(graph.nodes[target]) is LazyResult:  # a map has no steps of its own
                 self._machine = target
         if self._machine is not None and len(graph) == 1 and graph.plain:
             return await self._run_machine()
@@ -79,6 +88,10 @@ class GraphRun(ReadyQueue):
     def owns_task_of(self, node: int) -> bool:
         """Whether the asyncio task of a node is the run's own: the machine's is the caller's."""
         return node != self._machine
+
+    def node_in_this_task(self) -> int | None:
+        """Return the machine: it runs in the task of whoever runs the graph."""
+        return self._machine
 
     def _all_inline(self) -> bool:
         return self._machine is None and all(
@@ -127,15 +140,34 @@ class GraphRun(ReadyQueue):
             self._consume(node)
         return bound
 
+    def described(self, node: int) -> Bound:
+        """Return the arguments of a node with injected resources by name, and let go of nothing."""
+        graph = self.plan.graph
+        recipe, values = graph.recipes[node], self._values
+        if recipe is None:
+            return graph.nodes[node].bound
+        if isinstance(recipe, Recipe):
+            named = {name: Inject(name) for name in graph.nodes[node].injections}
+            return _fill(recipe, graph.nodes[node].bound, values, named)
+        return ((values[recipe],) if isinstance(recipe, int) else recipe(values)), None
+
+    def node_from_cache(self, node: int) -> None:
+        """A node has its value without having run."""
+        self.node_skipped(node, CACHE_HIT)
+        self._consume(node)
+
     def _consume(self, node: int) -> None:
-        consumers = self._consumers
         for other in self.plan.graph.needs[node]:
-            left = consumers[other] - 1
-            consumers[other] = left
-            if not left:
-                self._values[other] = None
-                if self._state is not None:
-                    self._unsaved.append((other, None, True))
+            self._let_go(other)
+
+    def _let_go(self, node: int) -> None:
+        """One of those that need the value of a node doesn't need it any more."""
+        left = self._consumers[node] - 1
+        self._consumers[node] = left
+        if not left:
+            self._values[node] = None
+            if self._state is not None:
+                self._unsaved.append((node, None, True))
 
     # In a fixed order: plans of inline tasks without policies need no counters at all
 
@@ -144,7 +176,10 @@ class GraphRun(ReadyQueue):
         graph, engine, states = self.plan.graph, self.engine, self.states
         nodes, recipes, values = graph.nodes, graph.recipes, self._values
         # A copy for each node: what it does to context variables stays its own.
+        here = Place(self, NOBODY)
+        outer = current_place.set(here)
         clean = contextvars.copy_context().copy
+        current_place.reset(outer)
         until = monotonic() + SLICE
         virtual = getattr(self.loop, "virtual", False)
         left = batch = BATCH_VIRTUAL if virtual else BATCH_REAL
@@ -160,6 +195,7 @@ class GraphRun(ReadyQueue):
                     args, kwargs = (values[recipe],), None
                 else:
                     args, kwargs = _fill(cast("Recipe", recipe), lazy.bound, values, None)
+                here.node = node
                 bus = engine.bus_in_use
                 if bus is not None and bus.hot:
                     self.node_started(node)
@@ -220,7 +256,10 @@ class GraphRun(ReadyQueue):
     # Skipping
 
     def _admitted(self, node: int, lazy: LazyResult[Any]) -> bool:
-        """Whether a node is to run; otherwise it is skipped here."""
+        """Whether a node is to run; otherwise it is skipped, or gets its value, here."""
+        if self._choices is not None and node in self._choices.chosen:
+            self._take_branch(node)
+            return False
         if self._skips:
             for other in self.plan.graph.needs[node]:
                 if other in self._skips:
@@ -232,13 +271,84 @@ class GraphRun(ReadyQueue):
                 if not value:
                     self._skip(node, (node, "its condition is false"))
                     return False
+        if not lazy.is_call:
+            if isinstance(lazy, Router):
+                self._choose(node, lazy)
+            else:
+                assert self._given is not None
+                self._settled(node, self._given[node])
+            return False
         return True
 
     def _skip(self, node: int, cause: tuple[int, str]) -> None:
         self._skips[node] = cause
         self.node_skipped(node, self._skip_reason(node))
         self._consume(node)
+        if self._choices is not None:
+            for branch in self._choices.routes.branches.get(node, ()):
+                self._let_go(branch)
+                self._give_up(branch)
         self._release(node)
+
+    def _settled(self, node: int, value: Any) -> None:
+        """A node has its value without a call."""
+        self.states[node] = ENDED
+        if self._consumers[node]:
+            self._values[node] = value
+        self._release(node)
+
+    # Choosing: what a router wants is run, what nobody wants any more is skipped
+
+    def _choose(self, node: int, router: Router[Any]) -> None:
+        """The selector of a router has its value.
+
+        Raises:
+            UnknownRouteError: no branch has that key.
+        """
+        choices = self._choices
+        assert choices is not None
+        selector = router.selector
+        key = self.value_of(selector) if isinstance(selector, LazyResult) else selector
+        place = branch_of(router, key)
+        branches = choices.routes.branches[node]
+        chosen = choices.chosen[node] = branches[place]
+        self._consume(node)
+        self._ready.extend(choices.want(chosen, self._missing))
+        for other, branch in enumerate(branches):
+            if other != place:
+                self._let_go(branch)
+                self._give_up(branch)
+        if self.states[chosen] in (ENDED, SKIPPED):
+            self._take_branch(node)
+            return
+        if self._successors is self.plan.graph.successors:
+            self._successors = list(self._successors)
+        self._successors[chosen] = [*self._successors[chosen], node]
+        self._missing[node] = 1
+
+    def _take_branch(self, node: int) -> None:
+        """The branch that a router has chosen has ended: so has the router."""
+        assert self._choices is not None
+        chosen = self._choices.chosen[node]
+        value = self._values[chosen]
+        self._let_go(chosen)
+        if chosen in self._skips:
+            self._skips[node] = self._skips[chosen]
+            self.states[node] = SKIPPED
+            self._release(node)
+        else:
+            self._settled(node, value)
+
+    def _give_up(self, node: int) -> None:
+        """Somebody doesn't want a node after all: skip it, and what it wants, if nobody does."""
+        assert self._choices is not None
+        for pruned in self._choices.give_up(node):
+            self._skips[pruned] = pruned, "Pruned"
+            self.node_skipped(pruned, "Pruned")
+            self._consume(pruned)
+            for branch in self._choices.routes.branches.get(pruned, ()):
+                self._let_go(branch)
+            self._release(pruned)
 
     def _skip_reason(self, node: int) -> str:
         cause, reason = self._skips[node]
@@ -255,7 +365,9 @@ class GraphRun(ReadyQueue):
         lazy = self.plan.graph.nodes[node]
         error: BaseException | None = None
         try:
-            if lazy.policies.constraints or lazy.injections or len(self.plan.graph) > 1:
+            if lazy.policies.cache is not None:
+                value = await run_node_cached(self, node)
+            elif lazy.policies.constraints or lazy.injections or len(self.plan.graph) > 1:
                 # Not by way of a name: an endless machine must not keep its inputs.
                 value = await run_steps(self, node, lazy.task, *await self._prepared(node))
             else:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cascade.runtime.caching import CACHE_HIT, run_cached
 from cascade.runtime.notes import annotate
 from cascade.runtime.rules import Asker
 from cascade.runtime.run import STARTED, Run
@@ -182,9 +183,18 @@ class MapRun(Run):
         error: BaseException | None = None
         try:
             task = self._task
-            bound = await inject(self, task.binder.bind(**given))
+            bound = task.binder.bind(**given)
             del given
-            return await run_steps(self, child, task, bound, self._request)
+            if (policy := self.policies_of(child).cache) is None:
+                return await run_steps(self, child, task, await inject(self, bound), self._request)
+
+            async def compute() -> Any:
+                return await run_steps(self, child, task, await inject(self, bound), self._request)
+
+            value, hit = await run_cached(self, policy, task, bound, compute)
+            if hit:
+                self.node_skipped(child, CACHE_HIT)
+            return value
         except BaseException as raised:
             error = raised
             raise

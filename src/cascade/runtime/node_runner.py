@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cascade.runtime.caching import run_cached
 from cascade.runtime.map_run import run_map
 from cascade.runtime.trampoline import run_steps
 from cascade.spec.lazy import LazyResult
@@ -25,6 +26,8 @@ def run_node(run: GraphRun, node: int) -> Coroutine[Any, Any, Any]:
     lazy = run.lazy_of(node)
     if lazy.policies.mapped is not None:
         return _run_map(run, node)
+    if lazy.policies.cache is not None:
+        return run_node_cached(run, node)
     if lazy.injections:
         return _run_with_resources(run, node)
     request = amounts_of(run, node)
@@ -34,6 +37,21 @@ def run_node(run: GraphRun, node: int) -> Coroutine[Any, Any, Any]:
 async def _run_map(run: GraphRun, node: int) -> list[Any]:
     (_, arguments), request = await prepare_node(run, node)
     return await run_map(run, node, arguments or {}, request)
+
+
+async def run_node_cached(run: GraphRun, node: int) -> Any:
+    """Return the value of a node from its cache, or run it."""
+    lazy = run.lazy_of(node)
+    policy = lazy.policies.cache
+    assert policy is not None
+
+    async def compute() -> Any:
+        return await _run_with_resources(run, node)
+
+    value, hit = await run_cached(run, policy, lazy.task, run.described(node), compute)
+    if hit:
+        run.node_from_cache(node)
+    return value
 
 
 async def _run_with_resources(run: GraphRun, node: int) -> Any:

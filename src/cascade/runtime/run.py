@@ -7,6 +7,7 @@ import itertools
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from cascade.graph.model import id_of
 from cascade.runtime.attempts import Attempt, current_attempt
 from cascade.runtime.bus import MessageBus
 from cascade.runtime.events import (
@@ -113,7 +114,7 @@ class Run:
 
     def node_id(self, node: int) -> str:
         """Return the id of a node: unique in the run, the same whenever the graph is the same."""
-        return f"{self.lazy_of(node).task.name}#{node}"
+        return id_of(self.lazy_of(node), node)
 
     def name_of(self, node: int) -> str:
         """Return the name of a node, for events and errors."""
@@ -156,6 +157,10 @@ class Run:
     def owns_task_of(self, node: int) -> bool:
         """Whether the asyncio task of a node is the run's own, so that only it can cancel it."""
         return True
+
+    def node_in_this_task(self) -> int | None:
+        """Return the node that code of the run belongs to if it has no place of its own."""
+        return None
 
     def running(self) -> list[int]:
         """Return the nodes that are under way, but for maps: these do nothing themselves."""
@@ -234,7 +239,7 @@ class Run:
         if self.states[node] != PENDING:
             return
         self.states[node] = SKIPPED
-        if (bus := self.bus) is not None:
+        if (bus := self.bus) is not None and self.lazy_of(node).is_call:
             name = self.name_of(node)
             bus.publish(
                 TaskSkipped(self.run_id, self.loop.time(), self.node_id(node), name, reason)

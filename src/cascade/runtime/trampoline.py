@@ -9,6 +9,7 @@ from time import monotonic
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+from cascade.runtime.current import Place, current_place, note_attempt
 from cascade.runtime.deadlines import Deadline, Watched, too_long
 from cascade.runtime.notes import annotate
 from cascade.runtime.resource_scopes import check_injections
@@ -69,6 +70,8 @@ async def run_steps(
     try:
         if machine is not None:
             request = machine.begin()
+        elif run.owns_task_of(node):
+            current_place.set(Place(run, node))
         declared = request
         while True:
             manager = engine.manager_in_use
@@ -121,6 +124,7 @@ async def run_steps(
                     run.end_charge(node)
             if pause is not None:
                 tries += 1
+                note_attempt(run, node, tries)
                 await asyncio.sleep(0) if not pause else await wait_until(run.loop.time() + pause)
                 pause = None
                 continue
@@ -129,7 +133,9 @@ async def run_steps(
                     check_value(task, result)
                 return result
             steps += 1
-            tries = 1
+            if tries > 1:
+                tries = 1
+                note_attempt(run, node, tries)
             if result.to is None:
                 if result.kwargs or len(result.args) != task.binder.count:
                     values, keywords = task.binder.overlay(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar, cast, overload
 
 from cascade.spec.amounts import check_amount
 from cascade.spec.checks import check_name, check_priority, check_timeout, check_whole, shown
@@ -14,9 +14,12 @@ from cascade.spec.template import find_leaf
 
 if TYPE_CHECKING:
     from cascade.spec.binding import Bound
+    from cascade.spec.caching import CachePolicy
     from cascade.spec.task import Task
 
 T_co = TypeVar("T_co", covariant=True)
+K = TypeVar("K")
+V = TypeVar("V")
 
 _next_serial = itertools.count(1).__next__
 """Numbers every lazy result of the process: whoever holds one was made after it, so that the
@@ -66,6 +69,9 @@ class LazyResult(_Draft, Generic[T_co]):
     """
 
     __slots__ = ()
+
+    is_call: ClassVar[bool] = True
+    """Whether a task is called for it; False for what is known or chosen without one."""
 
     def __init__(self) -> None:
         raise TypeError("a lazy result is made by calling a task")
@@ -144,6 +150,21 @@ class LazyResult(_Draft, Generic[T_co]):
         """
         return self._with(timeout=check_timeout("seconds", seconds))
 
+    def with_cache(self, policy: CachePolicy) -> Self:
+        """Take the value of an earlier, equal call, where there is one; the task doesn't run then.
+
+        A value that is there costs no slot, and none is queued for.
+
+        Args:
+            policy: what ``cs.cache(...)`` or ``cs.cache.file(...)`` makes.
+
+        Raises:
+            TypeError: it is something else.
+        """
+        from cascade.spec.caching import check_cache
+
+        return self._with(cache=check_cache(policy))
+
     def with_priority(self, priority: int) -> Self:
         """Be ahead of others with a lower priority when waiting for resources; 0 by default.
 
@@ -189,6 +210,23 @@ class LazyResult(_Draft, Generic[T_co]):
             if not isinstance(other, LazyResult):
                 raise TypeError(f"after() takes lazy results, got {other!r}")
         return self._with(after=(*self.policies.after, *others))
+
+    @overload
+    def __getitem__(self: LazyResult[Mapping[K, V]], key: K) -> LazyResult[V]: ...
+    @overload
+    def __getitem__(self: LazyResult[str], key: int | slice) -> LazyResult[str]: ...
+    @overload
+    def __getitem__(self: LazyResult[Sequence[V]], key: int) -> LazyResult[V]: ...
+    @overload
+    def __getitem__(self, key: Any) -> LazyResult[Any]: ...
+    def __getitem__(self, key: Any) -> LazyResult[Any]:
+        """Stand for an item of the value: ``config["host"]``, ``rows[0]``, ``rows[lazy_number]``.
+
+        It is looked up when the value is there, in a small task of its own.
+        """
+        from cascade.spec.flow import item_of
+
+        return item_of(self, key)
 
     def named(self, name: str) -> Self:
         """Give this call a name of its own, for events, errors and pictures.

@@ -11,6 +11,7 @@ from cascade.spec.checks import check_duration, check_finite, check_whole, shown
 if TYPE_CHECKING:
     from random import Random
 
+    from cascade.spec.caching import CachePolicy
     from cascade.spec.lazy import LazyResult
 
 
@@ -115,6 +116,8 @@ class Policies:
     """Who has a higher one is ahead of others that wait for resources."""
     mapped: Mapped | None = None
     """Whether and how the call is made for each element of iterables."""
+    cache: CachePolicy | None = None
+    """Whether the value may be taken from an earlier call."""
     needed: tuple[LazyResult[Any], ...] = ()
     """The lazy results among constraints and conditions: their values are needed."""
 
@@ -122,7 +125,10 @@ class Policies:
     def is_more_than_a_call(self) -> bool:
         """Whether running the task takes more than calling it once."""
         return bool(self.constraints) or not (
-            self.retry is None and self.timeout is None and self.mapped is None
+            self.retry is None
+            and self.timeout is None
+            and self.mapped is None
+            and self.cache is None
         )
 
     def same_as(self, other: Policies) -> bool:
@@ -134,6 +140,7 @@ class Policies:
             and self.timeout == other.timeout
             and self.priority == other.priority
             and self.mapped == other.mapped
+            and self.cache == other.cache
             and mine.keys() == theirs.keys()
             and all(_same(mine[name], theirs[name]) for name in mine)
             and len(self.conditions) == len(other.conditions)

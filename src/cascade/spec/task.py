@@ -54,6 +54,8 @@ class Task(Generic[T_co]):
         """How many seconds an attempt may take, unless the call says otherwise; None: any."""
         self.binder = Binder(fn, name)
         """Its compiled signature."""
+        self.memory: Any = None
+        """Where its cached values are kept, in engines that keep none themselves."""
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> LazyResult[T_co]:
         """Declare a call. The arguments may hold lazy results inside lists, tuples and dicts.
@@ -262,6 +264,16 @@ def task(
         return Task(function, task_name, mode or "thread", words, limit)
 
     return declare if fn is None else declare(fn)
+
+
+def _never() -> None:
+    raise AssertionError("stands for a value that no call makes")  # pragma: no cover
+
+
+INPUT: Task[Any] = Task(_never, "input", "inline")
+"""What stands in the place of a task in inputs."""
+ROUTER: Task[Any] = Task(_never, "Router", "inline")
+"""What stands in the place of a task in routers."""
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
