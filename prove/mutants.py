@@ -21,6 +21,8 @@ NODES = "cascade/runtime/node_runner.py"
 PICTURES = "cascade/graph/render.py"
 RECORD = "cascade/adapters/run_record.py"
 FORESIGHT = "cascade/runtime/feasibility.py"
+PROCESSES = "cascade/providers/process_group.py"
+FILES = "cascade/providers/files.py"
 
 KINDS = "tests/runtime/test_resource_manager_kinds.py"
 LIMITS = "tests/runtime/test_resource_manager_limits.py"
@@ -38,6 +40,8 @@ MAPPING = "tests/runtime/test_map_run.py::TestSlots"
 DRAWING = "tests/graph/test_render.py"
 RECORDING = "tests/adapters/test_run_record.py"
 FORESEEING = "tests/runtime/test_feasibility.py"
+COMMANDS = "tests/providers/test_shell.py"
+WRITING = "tests/providers/test_files.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,5 +375,47 @@ MUTANTS = (
         "            resource = merged[name] = Resource(name)",
         "            resource = merged[name] = (manager or ResourceManager())._resource(name)",
         FORESEEING,
+    ),
+    Mutant(
+        "a command that is ended leaves behind what it has started",
+        PROCESSES,
+        "os.killpg(self._transport.get_pid(), number)",
+        "os.kill(self._transport.get_pid(), number)",
+        COMMANDS,
+    ),
+    Mutant(
+        "what doesn't want to end is left behind",
+        PROCESSES,
+        "            self._signal(signal.SIGKILL)\n            await",
+        "            await asyncio.sleep(0)\n            await",
+        COMMANDS + "::test_what_ends_the_command_need_not_end_what_it_has_started",
+    ),
+    Mutant(
+        "a cancel while a command starts loses what it has started by then",
+        PROCESSES,
+        "                try:\n                    await group.end(grace)\n",
+        "                try:\n                    await asyncio.sleep(0)\n",
+        COMMANDS,
+    ),
+    Mutant(
+        "a file is written in its place, so that a failure leaves half of it",
+        FILES,
+        'draft = target.parent / f".{secrets.token_hex(8)}.part"',
+        "target.unlink(missing_ok=True)\n    draft = target",
+        WRITING,
+    ),
+    Mutant(
+        "a failed write leaves its draft behind",
+        FILES,
+        "        draft.unlink(missing_ok=True)\n",
+        "        pass\n",
+        WRITING,
+    ),
+    Mutant(
+        "retries don't wait as long as the server wants",
+        "cascade/spec/policies.py",
+        "pause = max(pause, _asked_by(error))",
+        "pause = max(pause, 0.0)",
+        "tests/providers/test_http.py",
     ),
 )

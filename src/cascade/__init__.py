@@ -8,6 +8,7 @@
 #   adapters/    what plugs into the engine: solvers, executors, state backends
 #   connectors/  what joins engines to a broker
 #   ports.py     what each of these parts must offer
+#   providers/   ready-made tasks: commands, files, requests, SQL
 #   errors.py    every error, drawn as a tree
 #   app.py       run() and arun(), the batteries chosen
 #   preview.py   dry_run(), what a run would do

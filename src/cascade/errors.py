@@ -21,6 +21,8 @@
     └── VirtualTimeError              something that virtual time can't simulate
         └── VirtualDeadlockError      everybody waits and nothing is left to happen
 
+Those of the ready-made tasks stand beside these: ``shell.CommandError``, ``http.HTTPStatusError``.
+
 A task that fails raises its own exception, never one of these; a note names the task.
 Wrong arguments raise ``TypeError`` or ``ValueError`` on the line that passed them.
 """
