@@ -24,6 +24,13 @@ FORESIGHT = "cascade/runtime/feasibility.py"
 PROCESSES = "cascade/providers/process_group.py"
 FILES = "cascade/providers/files.py"
 
+CACHING = "cascade/runtime/caching.py"
+CONTENT = "cascade/spec/content.py"
+CHOICES = "cascade/runtime/routing.py"
+GRAPH_RUN = "cascade/runtime/graph_run.py"
+INPUTS = "cascade/spec/inputs.py"
+SCOPES = "cascade/runtime/resource_scopes.py"
+
 KINDS = "tests/runtime/test_resource_manager_kinds.py"
 LIMITS = "tests/runtime/test_resource_manager_limits.py"
 USE = "tests/runtime/test_resource_manager_use.py"
@@ -37,6 +44,13 @@ TRYING = "tests/runtime/test_retry.py"
 TIMING = "tests/runtime/test_deadlines.py"
 DRIVING = "tests/runtime/test_ready_queue.py"
 MAPPING = "tests/runtime/test_map_run.py::TestSlots"
+REMEMBERING = "tests/runtime/test_caching.py"
+TELLING = "tests/spec/test_content.py"
+CHOOSING = "tests/runtime/test_routing.py"
+GIVEN = "tests/spec/test_inputs.py"
+BORROWING = "tests/runtime/test_task_scopes.py"
+KEEPING = "tests/adapters/cache/test_caches.py"
+KNOWING = "tests/runtime/test_current.py"
 DRAWING = "tests/graph/test_render.py"
 RECORDING = "tests/adapters/test_run_record.py"
 FORESEEING = "tests/runtime/test_feasibility.py"
@@ -417,5 +431,96 @@ MUTANTS = (
         "pause = max(pause, _asked_by(error))",
         "pause = max(pause, 0.0)",
         "tests/providers/test_http.py",
+    ),
+    Mutant(
+        "a branch that was not chosen runs when it has no inputs of its own",
+        READY,
+        "self._missing[node] += 1",
+        "self._missing[node] += 0",
+        CHOOSING,
+    ),
+    Mutant(
+        "what other branches need as well is pruned with the first of them",
+        CHOICES,
+        "if left > 1:",
+        "if left > 99:",
+        CHOOSING,
+    ),
+    Mutant(
+        "the consumer of a skipped node gets some other value",
+        GRAPH_RUN,
+        "if other in self._skips:",
+        "if other in ():",
+        CHOOSING,
+    ),
+    Mutant(
+        "the default of a parameter is ignored",
+        INPUTS,
+        "if one.is_required and one.name not in values",
+        "if one.name not in values",
+        GIVEN,
+    ),
+    Mutant(
+        "a parameter of another workflow is taken",
+        INPUTS,
+        "unknown = [name for name in params if name not in known]",
+        "unknown = [name for name in params if not name]",
+        GIVEN,
+    ),
+    Mutant(
+        "None counts as a miss",
+        CACHING,
+        "hit = kept is not None",
+        "hit = kept is not None and kept.value is not None",
+        REMEMBERING,
+    ),
+    Mutant(
+        "arrays are told apart by their repr",
+        CONTENT,
+        "else value.tobytes()",
+        "else repr(value).encode()",
+        TELLING,
+    ),
+    Mutant(
+        "equal calls under way each run",
+        CACHING,
+        "while (flight := flights.get(place)) is not None:",
+        "while (flight := flights.get(id(run))) is not None:",
+        REMEMBERING,
+    ),
+    Mutant(
+        "two tasks of one name are taken for one",
+        "cascade/spec/caching.py",
+        "return digest_of((name, task.name, version, content)).hex()",
+        "return digest_of((task.name, content)).hex()",
+        "tests/spec/test_caching.py",
+    ),
+    Mutant(
+        "a half-written entry is taken for a value",
+        "cascade/adapters/cache/files.py",
+        "if digest != self._digest(until, content) or until <= self._clock():",
+        "if until <= self._clock():",
+        KEEPING,
+    ),
+    Mutant(
+        "a task's own resource stays open until the run ends",
+        MACHINE,
+        "    finally:\n        if run.scope is not None and run.scope.has_node(run, node):",
+        "    finally:\n        if run.scope is None and run.scope.has_node(run, node):",
+        BORROWING,
+    ),
+    Mutant(
+        "a task that suspends is taken for the one that runs after it",
+        READY,
+        "here = Place(self, NOBODY)  # stays",
+        "here = self._here  # stays",
+        KNOWING,
+    ),
+    Mutant(
+        "equal calls of ordinary tasks are one",
+        "cascade/graph/purity.py",
+        "if lazy.task.pure and type(lazy) is LazyResult:",
+        "if type(lazy) is LazyResult:",
+        "tests/graph/test_purity.py",
     ),
 )
