@@ -19,6 +19,10 @@ RUN = "cascade/runtime/run.py"
 READY = "cascade/runtime/ready_queue.py"
 NODES = "cascade/runtime/node_runner.py"
 
+PROCESSES = "cascade/adapters/executors/process_pool.py"
+WORKER = "cascade/adapters/executors/worker_process.py"
+WORKING = "cascade/adapters/executors/process_worker.py"
+
 KINDS = "tests/runtime/test_resource_manager_kinds.py"
 LIMITS = "tests/runtime/test_resource_manager_limits.py"
 USE = "tests/runtime/test_resource_manager_use.py"
@@ -31,6 +35,8 @@ CIRCLES = "tests/runtime/test_deadlock.py"
 TRYING = "tests/runtime/test_retry.py"
 TIMING = "tests/runtime/test_deadlines.py"
 DRIVING = "tests/runtime/test_ready_queue.py"
+COMPUTING = "tests/adapters/executors/test_process_pool.py"
+PROGRAMS = "tests/e2e/test_processes.py"
 MAPPING = "tests/runtime/test_map_run.py::TestSlots"
 
 
@@ -344,5 +350,33 @@ MUTANTS = (
         "                    self.loop.call_soon(self._relieve)\n",
         "",
         DRIVING,
+    ),
+    Mutant(
+        "a process that was told to die makes the next call",
+        PROCESSES,
+        "if answer is None or self.killed:",
+        "if answer is None and not self.killed:",
+        COMPUTING,
+    ),
+    Mutant(
+        "a cancelled call goes on in its process",
+        PROCESSES,
+        "            if self._worker is not None:\n                self._worker.kill()",
+        "            if self._worker is not None:\n                pass",
+        COMPUTING,
+    ),
+    Mutant(
+        "what a killed call has started goes on",
+        WORKER,
+        "os.killpg(self._process.pid, signal.SIGKILL)",
+        "os.kill(self._process.pid, signal.SIGKILL)",
+        COMPUTING,
+    ),
+    Mutant(
+        "a process stuck in C code survives the program that started it",
+        WORKING,
+        "fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC",
+        "fcntl.fcntl(lifeline, fcntl.F_GETFL)",
+        PROGRAMS,
     ),
 )

@@ -114,7 +114,7 @@ def test_programs_in_console_blocks_print_what_the_page_says(page: Path, tmp_pat
 
 def test_the_pages_that_teach_have_code() -> None:
     taught = ("README.md", "docs/workflows.md", "docs/limits.md", "docs/agents.md")
-    for name in (*taught, "docs/testing.md", "docs/design.md"):
+    for name in (*taught, "docs/processes.md", "docs/testing.md", "docs/design.md"):
         kinds = [block.kind for block in blocks_of((ROOT / name).read_text(encoding="utf-8"))]
         assert "python" in kinds, name
 

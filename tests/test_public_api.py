@@ -31,7 +31,7 @@ PLACES = {
     "cascade.adapters.solvers.native": "NativeSolver",
     "cascade.adapters.executors.local": "LocalExecutor",
     "cascade.testing": "run_virtual virtual_loop EventRecorder",
-    "cascade.ports": "Solver Executor CacheBackend StateBackend Connector Hit",
+    "cascade.ports": "Solver Executor ProcessCall CacheBackend StateBackend Connector Hit",
     "observatory.agents.kuramoto": "firefly_agent",
     "observatory.reference.fireflies": "simulate",
     "observatory.monitors.convergence": "ConvergenceMonitor",
