@@ -40,9 +40,9 @@ def nap(seconds: float) -> int:
 
 
 def stuck_in_c(mark: Path) -> None:
-    """Tell the own number, then hold the interpreter's lock for a minute."""
+    """Tell the own number, then hold the interpreter's lock for long."""
     tell(mark)
-    ctypes.PyDLL(None).sleep(60)
+    ctypes.PyDLL(None).sleep(30)
 
 
 def stuck_with_a_child(mark: Path) -> None:

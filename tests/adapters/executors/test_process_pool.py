@@ -293,10 +293,12 @@ class TestKilling:
         async def main() -> Any:
             neighbour = office.submit(process_calls.nap, 0.5)
             call = ProcessCall(process_calls.stuck_in_c, (mark,), {}, "stuck")
+            began = time.monotonic()
             stuck = asyncio.ensure_future(office.executor.execute(call, "process", timeout=0.3))
             waiting = office.submit(process_calls.pid)
             with pytest.raises(TimeoutError, match=r"within 0\.3 s"):
                 await stuck
+            assert time.monotonic() - began < 1.3
             assert not is_known(number_at(mark))
             ended = time.monotonic()
             assert await waiting != number_at(mark)
@@ -313,9 +315,11 @@ class TestKilling:
         async def main() -> None:
             stuck = office.submit(process_calls.stuck_in_c, mark)
             await until(mark.exists)
+            began = time.monotonic()
             stuck.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await stuck
+            assert time.monotonic() - began < 1
             assert not is_known(number_at(mark))
 
         office.run(main())
