@@ -162,6 +162,7 @@ class TestRuns:
 
         async def main() -> None:
             engine = cs.Engine(executor=executor, system_resources={"cpu": 1})
+            await engine.run([nap(0.05), nap(0.05)])  # both processes are to be there first
             neighbour = asyncio.ensure_future(engine.run(nap(0.6)))
             began = time.monotonic()
             with pytest.raises(TimeoutError, match=r"'stuck' did not end within 0\.3 s") as raised:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from functools import partial
 from time import monotonic
 from types import CoroutineType
@@ -105,7 +105,12 @@ async def run_steps(
                 elif mode == "inline":
                     result = task.fn(*values) if keywords is None else task.fn(*values, **keywords)
                 else:
-                    job = engine.executor.execute(away(task, values, keywords), mode)
+                    job = engine.executor.execute(
+                        partial(task.fn, *values, **(keywords or {}))
+                        if mode == "thread"
+                        else away(task, values, keywords),
+                        mode,
+                    )
                     result = await _outcome(job, task.name)
             except Exception as error:
                 pause = run.pause_after(node, tries, error)
@@ -212,13 +217,9 @@ async def _in_time(
         raise too_long(task.name, timeout) from None
 
 
-def away(
-    task: Task[Any], values: tuple[Any, ...], keywords: dict[str, Any] | None
-) -> Callable[[], Any]:
-    """Return what an executor is to call, for a task in a thread or a process."""
-    if task.mode == "process":
-        return ProcessCall(task.fn, values, keywords or {}, task.name)
-    return partial(task.fn, *values, **(keywords or {}))
+def away(task: Task[Any], values: tuple[Any, ...], keywords: dict[str, Any] | None) -> ProcessCall:
+    """Return what an executor is to call for a task in a process."""
+    return ProcessCall(task.fn, values, keywords or {}, task.name)
 
 
 def check_value(task: Task[Any], result: object) -> None:
