@@ -21,7 +21,7 @@ NODES = "cascade/runtime/node_runner.py"
 PICTURES = "cascade/graph/render.py"
 RECORD = "cascade/adapters/run_record.py"
 FORESIGHT = "cascade/runtime/feasibility.py"
-PROCESSES = "cascade/providers/process_group.py"
+GROUPS = "cascade/providers/process_group.py"
 FILES = "cascade/providers/files.py"
 
 CACHING = "cascade/runtime/caching.py"
@@ -30,6 +30,10 @@ CHOICES = "cascade/runtime/routing.py"
 GRAPH_RUN = "cascade/runtime/graph_run.py"
 INPUTS = "cascade/spec/inputs.py"
 SCOPES = "cascade/runtime/resource_scopes.py"
+
+PROCESSES = "cascade/adapters/executors/process_pool.py"
+WORKER = "cascade/adapters/executors/worker_process.py"
+WORKING = "cascade/adapters/executors/process_worker.py"
 
 KINDS = "tests/runtime/test_resource_manager_kinds.py"
 LIMITS = "tests/runtime/test_resource_manager_limits.py"
@@ -43,6 +47,8 @@ CIRCLES = "tests/runtime/test_deadlock.py"
 TRYING = "tests/runtime/test_retry.py"
 TIMING = "tests/runtime/test_deadlines.py"
 DRIVING = "tests/runtime/test_ready_queue.py"
+COMPUTING = "tests/adapters/executors/test_process_pool.py"
+PROGRAMS = "tests/e2e/test_processes.py"
 MAPPING = "tests/runtime/test_map_run.py::TestSlots"
 REMEMBERING = "tests/runtime/test_caching.py"
 TELLING = "tests/spec/test_content.py"
@@ -392,21 +398,21 @@ MUTANTS = (
     ),
     Mutant(
         "a command that is ended leaves behind what it has started",
-        PROCESSES,
+        GROUPS,
         "os.killpg(self._transport.get_pid(), number)",
         "os.kill(self._transport.get_pid(), number)",
         COMMANDS,
     ),
     Mutant(
         "what doesn't want to end is left behind",
-        PROCESSES,
+        GROUPS,
         "            self._signal(signal.SIGKILL)\n            await",
         "            await asyncio.sleep(0)\n            await",
         COMMANDS + "::test_what_ends_the_command_need_not_end_what_it_has_started",
     ),
     Mutant(
         "a cancel while a command starts loses what it has started by then",
-        PROCESSES,
+        GROUPS,
         "                try:\n                    await group.end(grace)\n",
         "                try:\n                    await asyncio.sleep(0)\n",
         COMMANDS,
@@ -522,5 +528,33 @@ MUTANTS = (
         "if lazy.task.pure and type(lazy) is LazyResult:",
         "if type(lazy) is LazyResult:",
         "tests/graph/test_purity.py",
+    ),
+    Mutant(
+        "a process that was told to die makes the next call",
+        PROCESSES,
+        "if answer is None or self.killed:",
+        "if answer is None and not self.killed:",
+        COMPUTING,
+    ),
+    Mutant(
+        "a cancelled call goes on in its process",
+        PROCESSES,
+        "            if self._worker is not None:\n                self._worker.kill()",
+        "            if self._worker is not None:\n                pass",
+        COMPUTING,
+    ),
+    Mutant(
+        "what a killed call has started goes on",
+        WORKER,
+        "os.killpg(self._process.pid, signal.SIGKILL)",
+        "os.kill(self._process.pid, signal.SIGKILL)",
+        COMPUTING,
+    ),
+    Mutant(
+        "a process stuck in C code survives the program that started it",
+        WORKING,
+        "fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC",
+        "fcntl.fcntl(lifeline, fcntl.F_GETFL)",
+        PROGRAMS,
     ),
 )

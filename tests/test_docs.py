@@ -115,7 +115,10 @@ def test_programs_in_console_blocks_print_what_the_page_says(page: Path, tmp_pat
 
 def test_the_pages_that_teach_have_code() -> None:
     themes = "tutorial workflows inputs failures limits agents testing coming-from seeing design"
-    for name in ("README.md", *[f"docs/{theme}.md" for theme in (themes + " providers").split()]):
+    for name in (
+        "README.md",
+        *[f"docs/{theme}.md" for theme in (themes + " providers processes").split()],
+    ):
         kinds = [block.kind for block in blocks_of((ROOT / name).read_text(encoding="utf-8"))]
         assert "python" in kinds, name
 

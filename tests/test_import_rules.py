@@ -49,6 +49,8 @@ RULES: dict[str, tuple[str, ...]] = {
 
 LIBRARIES = {"cascade.providers.http": "httpx", "cascade.providers.sql": "sqlalchemy"}
 """The library that a provider may import beside the standard one: when a call needs it."""
+EXTRAS = {"cascade.adapters.executors.process_worker": {"cloudpickle"}}
+"""What a module may import inside of its functions, if it is installed."""
 
 PUBLIC: dict[str, set[str] | None] = {
     "cascade": {
@@ -129,18 +131,27 @@ def rule_for(module: str) -> str:
     )
 
 
+def tree_top(tree: ast.AST) -> list[ast.stmt]:
+    """What a module does when it is imported, but for its functions and classes."""
+    definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return [part for part in getattr(tree, "body", ()) if not isinstance(part, definition)]
+
+
 def strays(module: str, tree: ast.AST) -> list[str]:
     """What a module of the core imports against the rules."""
     layer = rule_for(module)
     if not layer:
         return [f"{module} belongs to no layer"]
     found = []
+    at_the_top = {source for part in tree_top(tree) for source, _ in imports(module, part)}
     for source, name in imports(module, tree):
         top = source.split(".")[0]
         if top in sys.stdlib_module_names or top == LIBRARIES.get(module):
             continue
         if within(source, "cascade.providers") and not within(module, "cascade.providers"):
             found.append(source)  # nobody else needs them, not even who may import all the rest
+            continue
+        if top in EXTRAS.get(module, ()) and source not in at_the_top:
             continue
         itself = layer != "cascade" and within(source, layer)
         if not itself and not any(within(source, package) for package in RULES[layer]):
@@ -282,6 +293,8 @@ def test_the_parts_of_the_observatory_need_each_other_in_no_circle() -> None:
         ("cascade.app", "importlib.import_module('numpy')"),
         ("cascade.app", "from observatory import flashes"),
         ("cascade.newcomer", "import math"),
+        ("cascade.adapters.executors.process_worker", "import cloudpickle"),
+        ("cascade.adapters.executors.process_worker", "def f():\n    import numpy"),
     ],
 )
 def test_a_breach_of_the_core_is_found(module: str, code: str) -> None:
@@ -318,6 +331,7 @@ def test_a_breach_of_the_observatory_is_found(code: str) -> None:
         ("cascade.providers.http", "def f():\n    import httpx"),
         ("cascade.providers.shell", "from cascade.providers.declaring import provided"),
         ("cascade.spec.lazy", "from . import policies\nfrom .amounts import check_name"),
+        ("cascade.adapters.executors.process_worker", "def f():\n    import cloudpickle"),
     ],
 )
 def test_what_is_allowed_is_not_reported(module: str, code: str) -> None:

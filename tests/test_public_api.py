@@ -31,7 +31,7 @@ PLACES = {
     "cascade.adapters.solvers.native": "NativeSolver",
     "cascade.adapters.executors.local": "LocalExecutor",
     "cascade.testing": "run_virtual virtual_loop EventRecorder",
-    "cascade.ports": "Solver Executor CacheBackend StateBackend Connector Hit",
+    "cascade.ports": "Solver Executor ProcessCall CacheBackend StateBackend Connector Hit",
     "cascade.providers.shell": "run echo CommandResult CommandError",
     "cascade.providers.files": "read_text read_bytes read_json write_text write_bytes write_json "
     "copy remove exists glob",

@@ -68,7 +68,7 @@ async def arun(
         params: values for the parameters that the workflow declares.
         system_resources: capacities of resources, such as ``{"gpu": 2}``.
         resource_manager: the limits, to share them with other runs.
-        executor: runs thread tasks.
+        executor: runs thread and process tasks.
         timeout: seconds for the whole run; after that it is cancelled.
         bus: receives the events.
         connector: joins the run to a broker.

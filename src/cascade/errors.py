@@ -17,6 +17,8 @@
     ├── ConnectorError                a connector used while it isn't connected
     ├── ChannelFullError              a full channel with overflow="error"
     ├── PictureError                  a picture can't be made, as Graphviz is missing or failed
+    ├── WorkerDiedError               a worker process has ended in the midst of a call
+    ├── RemoteError                   stands for an exception that a process couldn't send
     ├── MissingExtraError             an optional dependency isn't installed (also an ImportError)
     └── VirtualTimeError              something that virtual time can't simulate
         └── VirtualDeadlockError      everybody waits and nothing is left to happen
@@ -28,6 +30,8 @@ Wrong arguments raise ``TypeError`` or ``ValueError`` on the line that passed th
 """
 
 from __future__ import annotations
+
+import signal
 
 
 class CascadeError(Exception):
@@ -136,6 +140,44 @@ class ChannelFullError(CascadeError):
 
 class PictureError(CascadeError):
     """A picture couldn't be made: Graphviz isn't installed, failed, or took too long."""
+
+
+class WorkerDiedError(CascadeError):
+    """A worker process has ended in the midst of a call; no other call is touched by that."""
+
+    def __init__(self, task_name: str, exit_code: int) -> None:
+        self.task_name = task_name
+        """The task that it was working on."""
+        self.exit_code = exit_code
+        """What it ended with; a signal that killed it is negative."""
+        how = f"exit code {exit_code}" if exit_code >= 0 else _signal_name(-exit_code)
+        super().__init__(f"the process of task {task_name!r} died: {how}")
+
+    def __reduce__(self) -> tuple[type[WorkerDiedError], tuple[str, int]]:
+        return type(self), (self.task_name, self.exit_code)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"{signal.Signals(number).name} (signal {number})"
+    except ValueError:  # one without a name, such as a real-time signal
+        return f"signal {number}"
+
+
+class RemoteError(CascadeError):
+    """Stands for an exception that was raised in a worker process and can't be pickled."""
+
+    def __init__(self, task_name: str, type_name: str, text: str) -> None:
+        super().__init__(f"task {task_name!r} raised {type_name}: {text}")
+        self.task_name = task_name
+        """The task that raised it."""
+        self.type_name = type_name
+        """The exception's type, with its module."""
+        self.text = text
+        """The exception's text."""
+
+    def __reduce__(self) -> tuple[type[RemoteError], tuple[str, str, str]]:
+        return type(self), (self.task_name, self.type_name, self.text)
 
 
 class MissingExtraError(CascadeError, ImportError):

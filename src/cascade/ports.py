@@ -6,7 +6,7 @@ anything with these methods can stand in for them, no base class needed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -23,6 +23,7 @@ __all__ = [
     "Errand",
     "Executor",
     "Hit",
+    "ProcessCall",
     "Receiver",
     "Solver",
     "StateBackend",
@@ -39,6 +40,24 @@ class Solver(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ProcessCall:
+    """A call for another process, taken apart so that it can be sent there."""
+
+    fn: Callable[..., Any]
+    """The function."""
+    args: tuple[Any, ...]
+    """Its positional arguments."""
+    kwargs: Mapping[str, Any]
+    """Its named arguments."""
+    name: str
+    """The name of the task, for errors."""
+
+    def __call__(self) -> Any:
+        """Make the call here."""
+        return self.fn(*self.args, **self.kwargs)
+
+
 @runtime_checkable
 class Executor(Protocol):
     """Runs plain functions somewhere else than on the event loop."""
@@ -46,11 +65,13 @@ class Executor(Protocol):
     def execute(
         self, call: Callable[[], Any], mode: str, *, timeout: float | None = None
     ) -> Awaitable[Any]:
-        """Run `call` in the given mode ("thread") and return an awaitable of its result.
+        """Run `call` in the given mode and return an awaitable of its result.
 
-        Cancelling the awaitable withdraws a call that hasn't begun; one that has begun in a
-        thread can't be stopped, and the awaitable then ends when the call does. After `timeout`
-        seconds (None: never) it raises `TimeoutError`.
+        The modes are "thread" and "process"; for the latter `call` is a `ProcessCall`. Cancelling
+        the awaitable withdraws a call that hasn't begun. One that has begun in a thread can't be
+        stopped: the awaitable then ends when the call does. One that has begun in a process is
+        killed with its process: the awaitable ends when that is gone. After `timeout` seconds
+        (None: never) it raises `TimeoutError`.
         """
         ...
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import gc
 import inspect
+import pickle
 import tracemalloc
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -76,6 +77,7 @@ class TestDeclaring:
             (plain, None, "thread"),
             (plain, "thread", "thread"),
             (plain, "inline", "inline"),
+            (plain, "process", "process"),
             (coroutine, None, "async"),
             (functools.partial(coroutine, 1), None, "async"),
             (functools.partial(functools.partial(plain, 1)), None, "thread"),
@@ -235,3 +237,18 @@ class TestCalling:
         finally:
             tracemalloc.stop()
         assert (after - before) / count < 700
+
+
+class TestPickling:
+    def test_a_task_that_can_be_imported_is_sent_by_its_name(self) -> None:
+        sent = pickle.dumps(collect)
+        assert b"collect" in sent
+        assert pickle.loads(sent) is collect
+
+    def test_any_other_one_by_its_parts(self) -> None:
+        declared = cs.task(name="other", mode="process", tags=["slow"], timeout=3)(plain)
+        copy = pickle.loads(pickle.dumps(declared))
+        assert copy is not declared
+        assert copy.fn is plain
+        assert (copy.name, copy.mode, copy.tags, copy.timeout) == ("other", "process", ("slow",), 3)
+        assert copy(1).bound == declared(1).bound

@@ -48,8 +48,8 @@ class Engine:
 
     Args:
         solver: decides the order of nodes; a `NativeSolver` by default.
-        executor: runs thread tasks; by default a `LocalExecutor` of its own, whose threads end
-            with the last run. One that is given stays open.
+        executor: runs thread and process tasks; by default a `LocalExecutor` of its own, whose
+            threads and processes end with the last run. One that is given stays open.
         bus: receives the events of all runs; by default one of its own.
         state_backend_factory: called once per run for a `StateBackend`, which is told every value.
         system_resources: capacities, merged into the resource manager.
@@ -191,7 +191,7 @@ class Engine:
 
     @property
     def executor(self) -> Executor:
-        """What runs thread tasks; made on first use unless one was injected."""
+        """What runs thread and process tasks; made on first use unless one was injected."""
         if self._executor is None:
             self._executor = LocalExecutor()
         return self._executor
@@ -387,7 +387,7 @@ class Engine:
             error = None
 
     def must_close_executor(self) -> bool:
-        """Whether the engine's own threads have nothing to do any more."""
+        """Whether the engine's own threads and processes have nothing to do any more."""
         return self._owns_executor and self._executor is not None and not self._running()
 
     async def _clean_up(

@@ -89,6 +89,10 @@ class JobLine:
         outcome.add_done_callback(partial(self._report, self._count_ended))
         return future
 
+    def count(self, change: int) -> None:
+        """Count so many more jobs as under way, of somebody who runs them and tells their ends."""
+        self.under_way += change
+
     def start_next(self) -> None:
         """Start the next job that is still wanted, unless the worker is busy."""
         while self._queued and not self._busy:

@@ -11,7 +11,7 @@ it is:
   kept) is retired with that node. So all that a node can see of this is that nodes which never
   suspend may have the same `asyncio.current_task()`, one after the other.
 - Inline functions are called by the run itself, in a context of their own each.
-- Functions for threads go to the executor.
+- Functions for threads and processes go to the executor.
 - Whatever has policies, injected resources or live rules goes through the node runner.
 """
 
@@ -30,7 +30,14 @@ from weakref import getweakrefcount
 from cascade.runtime.current import Place, current_place
 from cascade.runtime.notes import annotate
 from cascade.runtime.run import ENDED, STARTED, Run
-from cascade.runtime.trampoline import NOT_YET_VALUES, check_value, inject, next_step, run_steps
+from cascade.runtime.trampoline import (
+    NOT_YET_VALUES,
+    away,
+    check_value,
+    inject,
+    next_step,
+    run_steps,
+)
 from cascade.runtime.turns import SLICE
 from cascade.spec.policies import NO_POLICIES
 
@@ -141,7 +148,7 @@ class ReadyQueue(Run):
         # Jobs and tasks with a callback, by their node's number.
         self._running: dict[asyncio.Future[Any], int] = {}
         # Calls in threads, and how they are started.
-        self._start_call: Callable[..., Errand | None] = _unknown
+        self._start_call: Callable[..., Errand | None] = _first_start
         self._errands: dict[int, Errand] = {}
         # Coroutines with a task of their own.
         self._alone: dict[int, asyncio.Task[None]] = {}
@@ -295,8 +302,10 @@ class ReadyQueue(Run):
                 if mode == "inline":
                     self._here.node = node
                     self._ended(node, context.run(call), bound)
+                elif mode == "thread":
+                    self._start_in_thread(node, call, context, bound)
                 else:
-                    self._start_in_thread(node, call, mode, context, bound)
+                    self._start_job(node, away(lazy.task, args, kwargs), mode, context, bound)
         except StopIteration as stop:
             self._failed(node, wrapped(stop))
         except BaseException as error:
@@ -336,6 +345,15 @@ class ReadyQueue(Run):
         self._go_on()
 
     def _start_in_thread(
+        self, node: int, call: Callable[[], Any], context: contextvars.Context, bound: Bound
+    ) -> None:
+        errand = self._start_call(call, context, self.loop, self, node, bound)
+        if errand is not None:
+            self._errands[node] = errand
+        else:
+            self._start_job(node, call, "thread", context, bound)
+
+    def _start_job(
         self,
         node: int,
         call: Callable[[], Any],
@@ -343,17 +361,15 @@ class ReadyQueue(Run):
         context: contextvars.Context,
         bound: Bound,
     ) -> None:
-        executor = self.engine.executor
-        if self._start_call is _unknown:
-            self._start_call = getattr(executor, "start", _nowhere)
-        errand = self._start_call(call, context, self.loop, self, node, bound)
-        if errand is not None:
-            self._errands[node] = errand
-            return
         context.run(current_place.set, Place(self, node))
-        job = asyncio.ensure_future(context.run(executor.execute, call, mode))
+        job = asyncio.ensure_future(context.run(self.engine.executor.execute, call, mode))
         self._running[job] = node
         job.add_done_callback(partial(self._job_done, bound))
+
+    def way_to_threads(self) -> Callable[..., Errand | None]:
+        """Find out, when the first call is there, how calls in threads are started."""
+        self._start_call = getattr(self.engine.executor, "start", _nowhere)
+        return self._start_call
 
     def errand_done(self, errand: Errand, value: Any, error: BaseException | None) -> None:
         """A function has returned, or raised, in a thread."""
@@ -605,8 +621,16 @@ def _is_touched(clean: contextvars.Context) -> bool:
         return True
 
 
-def _unknown(*_: Any) -> None:
-    """Stand for the way to start a call in a thread, before it is known."""
+def _first_start(
+    call: Callable[[], Any],
+    context: contextvars.Context,
+    loop: asyncio.AbstractEventLoop,
+    queue: ReadyQueue,
+    node: int,
+    bound: Bound,
+) -> Errand | None:
+    """Start a call in a thread, and let the queue know how that is done."""
+    return queue.way_to_threads()(call, context, loop, queue, node, bound)
 
 
 def _nowhere(*_: Any) -> None:

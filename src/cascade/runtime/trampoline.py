@@ -9,6 +9,7 @@ from time import monotonic
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+from cascade.ports import ProcessCall
 from cascade.runtime.current import Place, current_place, note_attempt
 from cascade.runtime.deadlines import Deadline, Watched, too_long
 from cascade.runtime.notes import annotate
@@ -109,7 +110,10 @@ async def run_steps(
                     result = task.fn(*values) if keywords is None else task.fn(*values, **keywords)
                 else:
                     job = engine.executor.execute(
-                        partial(task.fn, *values, **(keywords or {})), mode
+                        partial(task.fn, *values, **(keywords or {}))
+                        if mode == "thread"
+                        else away(task, values, keywords),
+                        mode,
                     )
                     result = await _outcome(job, task.name)
             except Exception as error:
@@ -207,6 +211,11 @@ async def _in_time(
         if run.loop.time() - began > timeout:
             raise too_long(task.name, timeout)
         return result
+    if task.mode == "process":
+        # Cancelling ends the process, and what it holds can go back: nothing is left behind.
+        with Deadline(task.name, timeout, attempt, run.loop):
+            job = run.engine.executor.execute(away(task, values, keywords), task.mode)
+            return await _outcome(job, task.name)
     watched = Watched(call)
     try:
         job = run.engine.executor.execute(watched, task.mode, timeout=timeout)
@@ -217,6 +226,11 @@ async def _in_time(
         if attempt is not None and watched.leave(attempt.ticket):
             attempt.ticket = None
         raise too_long(task.name, timeout) from None
+
+
+def away(task: Task[Any], values: tuple[Any, ...], keywords: dict[str, Any] | None) -> ProcessCall:
+    """Return what an executor is to call for a task in a process."""
+    return ProcessCall(task.fn, values, keywords or {}, task.name)
 
 
 def check_value(task: Task[Any], result: object) -> None:
@@ -239,7 +253,7 @@ def check_value(task: Task[Any], result: object) -> None:
 
 
 async def _outcome(job: Awaitable[Any], name: str) -> Any:
-    """Wait for a call in a thread, also when cancelled: one that has begun can't be stopped.
+    """Wait for a call elsewhere, also when cancelled: it ends when nothing of it goes on.
 
     A cancellation is raised then, and what the call has raised is noted on it.
     """

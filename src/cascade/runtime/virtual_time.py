@@ -142,7 +142,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     one thread, whatever executor is given; each begins when nothing else is ready, and the clock
     stands still until it has ended. So a job must not wait for something that takes virtual time.
     Jobs for a `ProcessPoolExecutor` do run in its processes, in the order that these happen to
-    have, and the clock stands still for them too.
+    have, and the clock stands still for them too; so it is with process tasks.
 
     Sockets, pipes and subprocesses are refused with `VirtualTimeError`. If all tasks wait and
     nothing is left that could wake them, `VirtualDeadlockError` is raised out of the run; a wait
@@ -237,6 +237,17 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         if self.is_closed():
             raise RuntimeError("the event loop is closed")
         return self._jobs.submit_job(func, args)
+
+    def outside_job_begins(self) -> None:
+        """Let the clock stand still until `outside_job_ends` is called as often as this was.
+
+        For whoever does something in real time and tells its end by `call_soon_threadsafe`.
+        """
+        self._jobs.count(1)
+
+    def outside_job_ends(self) -> None:
+        """What was begun with `outside_job_begins` has ended; to be called in the loop's thread."""
+        self._jobs.count(-1)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Take no more jobs, wait for all that were taken, and end the worker thread.

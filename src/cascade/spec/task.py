@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
@@ -19,10 +20,11 @@ from cascade.spec.template import ATOMS, CONTAINERS, is_container, template_of
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-Mode = Literal["async", "thread", "inline"]
-"""Where a task runs: on the loop as a coroutine, in a thread, or on the loop as a plain call."""
+Mode = Literal["async", "thread", "inline", "process"]
+"""Where a task runs: on the loop as a coroutine, in a thread, on the loop as a plain call, or in
+another process."""
 
-MODES = ("thread", "inline")
+MODES = ("thread", "inline", "process")
 """The modes that a plain function can choose between."""
 
 _LEAVES = (LazyResult, Inject)
@@ -133,8 +135,32 @@ class Task(Generic[T_co]):
         )
         return cast("LazyMap[T_co]", made)
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """A task that can be imported is pickled by its name, any other one by its parts."""
+        name: str = getattr(self, "__qualname__", self.name)
+        if self.__module__ != "__main__" and _found(self.__module__, name) is self:
+            return name
+        parts = self.fn, self.name, self.mode, self.tags, self.timeout
+        return _again, (self.__module__, name, *parts)
+
     def __repr__(self) -> str:
         return f"<Task {self.name} ({self.mode})>"
+
+
+def _found(module: str, qualified_name: str) -> object:
+    """Return what has a name in a module that is loaded, or None."""
+    found: object = sys.modules.get(module)
+    for part in qualified_name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _again(module: str, qualified_name: str, fn: Callable[..., Any], *parts: Any) -> Task[Any]:
+    """Return a task that was pickled by its parts: itself where it came from, else a copy."""
+    known = _found(module, qualified_name)
+    if isinstance(known, Task) and _code(known.fn) == _code(fn):
+        return known
+    return Task(fn, *parts)
 
 
 def elements_of(task: str, name: str, value: Any) -> list[Any]:
@@ -200,6 +226,10 @@ def _look(value: Any, dependencies: dict[int, LazyResult[Any]], injections: dict
     return value
 
 
+def _code(fn: Callable[..., Any]) -> object:
+    return getattr(fn, "__code__", fn)
+
+
 @overload
 def task(fn: Callable[..., Coroutine[Any, Any, T | TailCall]], /) -> Task[T]: ...
 @overload
@@ -210,7 +240,7 @@ def task(fn: Callable[..., T | TailCall], /) -> Task[T]: ...
 def task(
     *,
     name: str | None = None,
-    mode: Literal["thread", "inline"] | None = None,
+    mode: Literal["thread", "inline", "process"] | None = None,
     tags: Iterable[str] = (),
     timeout: float | None = None,
     pure: bool = False,
@@ -220,7 +250,7 @@ def task(
     /,
     *,
     name: str | None = None,
-    mode: Literal["thread", "inline"] | None = None,
+    mode: Literal["thread", "inline", "process"] | None = None,
     tags: Iterable[str] = (),
     timeout: float | None = None,
     pure: bool = False,
@@ -230,8 +260,11 @@ def task(
     Args:
         name: how the task is called in events and errors; the function's own name by default.
         mode: where a plain function runs: "thread" (the default) in a thread of the engine's
-            executor, "inline" directly on the event loop, for functions that are quick. An
-            ``async def`` runs on the loop and takes no mode.
+            executor, "inline" directly on the event loop, for functions that are quick, "process"
+            in another process, for functions that compute a lot. Arguments and result are copied
+            there and back then, the context variables of the caller can't be seen, and a call that
+            takes too long or is cancelled is killed. An ``async def`` runs on the loop and takes
+            no mode.
         tags: words that live rules can be for, as in ``tag:slow``.
         timeout: how many seconds an attempt may take, as with `LazyResult.with_timeout`, for
             calls that say nothing else; None: any.

@@ -1,44 +1,58 @@
-"""LocalExecutor: runs plain functions in threads of this process."""
+"""LocalExecutor: runs plain functions in threads of this process, and in processes of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import os
+import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cascade.adapters.executors.thread_pool import Errand, Job, ThreadPool
-from cascade.ports import Receiver
+from cascade.ports import ProcessCall, Receiver
 from cascade.spec.checks import check_duration, check_whole, shown
 
-MODES = ("thread",)
+if TYPE_CHECKING:
+    from cascade.adapters.executors.process_pool import ProcessPool
+
+MODES = ("thread", "process")
 
 
 class LocalExecutor:
-    """Runs functions in a pool of threads that is made when first needed.
+    """Runs functions in a pool of threads and one of processes, each made when first needed.
+
+    A call in a process gets copies of its arguments, and none of the caller's context variables:
+    what it should know has to be an argument. Cancelling it, or its time-out, kills its process;
+    one that dies by itself fails only its own call. What it prints goes where this process prints.
 
     Args:
         threads: how many at most; by default the number of processors plus four, at most 32.
+        processes: how many at most; by default the number of processors.
 
     Raises:
-        TypeError, ValueError: `threads` isn't a whole number ≥ 1.
+        TypeError, ValueError: `threads` or `processes` isn't a whole number ≥ 1.
     """
 
-    __slots__ = ("_pool", "_threads")
+    __slots__ = ("_pool", "_process_pool", "_processes", "_threads")
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, processes: int | None = None) -> None:
         if threads is not None:
             check_whole("threads", threads, 1)
+        if processes is not None:
+            check_whole("processes", processes, 1)
         self._threads = threads or min(32, (os.cpu_count() or 1) + 4)
+        self._processes = processes or os.cpu_count() or 1
         self._pool: ThreadPool | None = None
+        self._process_pool: ProcessPool | None = None
 
     def execute(
         self, call: Callable[[], Any], mode: str, *, timeout: float | None = None
     ) -> Awaitable[Any]:
-        """Run `call` in a thread, with the caller's context variables; see `ports.Executor`.
+        """Run `call` in a thread, with the caller's context variables, or in a process.
 
-        On virtual time the loop itself runs one call at a time, in the order of submission.
+        See `ports.Executor`. On virtual time the loop itself runs one call in a thread at a time,
+        in the order of submission; calls in processes run as ever, and the clock stands still.
 
         Raises:
             TypeError: `call` can't be called, or `timeout` isn't a number.
@@ -51,6 +65,8 @@ class LocalExecutor:
         if timeout is not None:
             timeout = check_duration("timeout", timeout)
         loop = asyncio.get_running_loop()
+        if mode == "process":
+            return self._in_process(call, loop, timeout)
         if getattr(loop, "virtual", False):
             virtual: Any = loop
             job: asyncio.Future[Any] = virtual.run_to_its_end(contextvars.copy_context().run, call)
@@ -59,6 +75,19 @@ class LocalExecutor:
             self._pool = ThreadPool(self._threads)
         job = self._pool.submit(call, loop)
         return job if timeout is None else _within(job, timeout, self._pool)
+
+    def _in_process(
+        self, call: Callable[[], Any], loop: asyncio.AbstractEventLoop, timeout: float | None
+    ) -> Awaitable[Any]:
+        if self._process_pool is None:
+            # Only here: most programs never need what it imports.
+            from cascade.adapters.executors.process_pool import ProcessPool
+
+            self._process_pool = ProcessPool(self._processes)
+        if not isinstance(call, ProcessCall):
+            call = ProcessCall(call, (), {}, getattr(call, "__name__", type(call).__name__))
+        job = self._process_pool.submit(call, loop)
+        return job if timeout is None else _killed_after(job, timeout)
 
     def start(
         self,
@@ -83,17 +112,25 @@ class LocalExecutor:
         return errand
 
     async def aclose(self) -> None:
-        """Wait for the running calls and end all threads. A later call makes new ones.
+        """Wait for the running calls, and end all threads and processes.
 
-        A call that took longer than its `timeout` isn't waited for: its thread ends with it.
+        A later call makes new ones. A call in a thread that took longer than its `timeout` isn't
+        waited for: its thread ends with it. When this is cancelled, calls in processes are killed.
         """
         pool, self._pool = self._pool, None
-        if pool is None:
-            return
+        processes, self._process_pool = self._process_pool, None
         loop = asyncio.get_running_loop()
-        for thread in pool.close():
-            if thread.is_alive():
-                await _ended(thread, loop)
+        try:
+            if pool is not None:
+                await _all_ended(pool.close(), loop)
+            if processes is not None:
+                await _all_ended(processes.close(), loop)
+                await loop.run_in_executor(None, processes.end_all)
+        except BaseException:
+            if processes is not None:
+                processes.abandon()
+                processes.end_all()
+            raise
 
 
 async def _within(job: asyncio.Future[Any], timeout: float, pool: ThreadPool | None) -> Any:
@@ -112,10 +149,27 @@ async def _within(job: asyncio.Future[Any], timeout: float, pool: ThreadPool | N
     return job.result()
 
 
+async def _killed_after(job: asyncio.Future[Any], timeout: float) -> Any:
+    """Wait for a call in a process that may take so many seconds."""
+    try:
+        async with asyncio.timeout(timeout) as limit:
+            return await job
+    except TimeoutError:
+        if not limit.expired():
+            raise  # the function's own
+        raise TimeoutError(f"the call did not end within {timeout:g} s") from None
+
+
 def _retrieve(job: asyncio.Future[Any]) -> None:
     """Look at the outcome of a call that nobody waits for any more."""
     if not job.cancelled():
         job.exception()
+
+
+async def _all_ended(threads: list[threading.Thread], loop: asyncio.AbstractEventLoop) -> None:
+    for thread in threads:
+        if thread.is_alive():
+            await _ended(thread, loop)
 
 
 async def _ended(thread: Any, loop: asyncio.AbstractEventLoop) -> None:

@@ -1,0 +1,132 @@
+"""WorkerProcess: one process that makes calls, one after the other, and can be killed any time."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+
+from cascade.adapters.executors import process_worker
+from cascade.adapters.executors.process_worker import Frame, receive, send
+
+GRACE = 0.5
+"""Seconds that an idle process has to end by itself."""
+
+
+class WorkerProcess:
+    """A fresh interpreter, in a process group of its own so that no Ctrl-C gets there.
+
+    It has a socket for messages, and the end of a pipe that is closed when this process ends in any
+    way, which kills it.
+
+    Raises:
+        OSError: it can't be started.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told_path: list[str] | None = None
+        self._watch: int | None = None
+        lifeline, self._lifeline = os.pipe()
+        self._channel, theirs = socket.socketpair()
+        handed_on = theirs.fileno(), lifeline
+        try:
+            self._process = subprocess.Popen(
+                [*_interpreter(), process_worker.__file__, *map(str, handed_on)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=handed_on,
+                process_group=0,
+            )
+        except BaseException:
+            self._close()
+            raise
+        finally:
+            theirs.close()
+            os.close(lifeline)
+        self._waiting = select.poll()
+        self._waiting.register(self._channel, select.POLLIN)
+        with suppress(OSError, AttributeError):  # where there is none, the socket's end must do
+            self._watch = os.pidfd_open(self._process.pid)
+            self._waiting.register(self._watch, select.POLLIN)
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    def is_idle(self) -> bool:
+        """Whether it is there and says nothing, as it does between two calls."""
+        return not self._waiting.poll(0)
+
+    def ask(self, frames: Sequence[Frame]) -> list[bytearray] | None:
+        """Send a call and wait for the answer; None if the process has ended meanwhile."""
+        try:
+            send(self._channel.fileno(), [self._news_of_path(), *frames])
+            return receive(self._channel.fileno(), self._wait)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return None
+
+    def _news_of_path(self) -> bytes:
+        if self._told_path == sys.path:
+            return b""
+        self._told_path = [*sys.path]
+        return process_worker.pickled(self._told_path)
+
+    def _wait(self) -> None:
+        """Wait until there is something to read.
+
+        A process that has ended may have left children, who keep its socket open.
+        """
+        channel = self._channel.fileno()
+        if channel not in [found for found, _ in self._waiting.poll()]:
+            raise EOFError("the process has ended")
+
+    def kill(self) -> None:
+        """Kill the process and those it has started, unless it has been reaped; from any thread."""
+        with self._lock:
+            if self._process.returncode is None:
+                with suppress(ProcessLookupError, PermissionError):  # it is ending just now
+                    os.killpg(self._process.pid, signal.SIGKILL)
+
+    def end(self) -> int:
+        """Kill the process, wait until it is gone, and return what it ended with.
+
+        For one that was about to end already that is its own exit code or signal.
+        """
+        self.kill()
+        if hasattr(os, "waitid"):
+            # Not by `wait` at once: in between, the number might already be somebody else's.
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        with self._lock:
+            code = self._process.wait()
+        self._close()
+        return code
+
+    def dismiss(self) -> None:
+        """Tell an idle process that there is nothing more to do; it then ends by itself."""
+        with suppress(OSError):  # it is gone
+            self._channel.shutdown(socket.SHUT_WR)
+
+    def see_off(self) -> None:
+        """Wait until a dismissed process is gone, and kill it if it takes too long."""
+        self._waiting.poll(GRACE * 1000)
+        self.end()
+
+    def _close(self) -> None:
+        self._channel.close()
+        for end in (self._lifeline, self._watch):
+            if end is not None:
+                os.close(end)
+
+
+def _interpreter() -> list[str]:
+    """Return the command that starts an interpreter like this one, on a file."""
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return [sys.executable, *flags, "-P"]
