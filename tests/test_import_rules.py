@@ -40,6 +40,9 @@ RULES: dict[str, tuple[str, ...]] = {
         "cascade.preview",
         "cascade.pictures",
     ),
+    # The command stands above all, and brings an extra; it loads what the user names.
+    "cascade.cli": ("cascade", "typer", "rich"),
+    "cascade.cli.loading": ("cascade", "a computed name"),
     # The two exceptions: the composition root, and the tools for tests.
     "cascade.runtime.engine": (*DECLARATION, "cascade.runtime", "cascade.adapters"),
     "cascade.testing": ("cascade",),
@@ -239,6 +242,10 @@ def test_the_parts_of_the_observatory_need_each_other_in_no_circle() -> None:
         ("cascade.pictures", "from cascade.runtime.engine import Engine"),
         ("cascade.preview", "from cascade.app import run"),
         ("cascade", "from cascade import testing"),
+        ("cascade", "from cascade.cli import main"),
+        ("cascade.app", "from cascade.cli.command import app"),
+        ("cascade.cli.command", "import numpy"),
+        ("cascade.cli.command", "importlib.import_module('numpy')"),
         ("cascade.testing", "from observatory.flashes import Flash"),
         ("cascade.spec.task", "import numpy"),
         ("cascade.app", "def f():\n    import numpy.random as r"),
@@ -277,6 +284,7 @@ def test_a_breach_of_the_observatory_is_found(code: str) -> None:
         ("cascade.adapters.solvers.native", "from cascade.runtime import events"),
         ("cascade.runtime.engine", "from cascade.adapters.solvers.native import NativeSolver"),
         ("cascade.testing", "from cascade.app import run\nfrom cascade import task"),
+        ("cascade.cli.progress", "import rich.live\nimport cascade as cs"),
         ("cascade.spec.lazy", "from . import policies\nfrom .amounts import check_name"),
     ],
 )
