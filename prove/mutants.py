@@ -21,6 +21,8 @@ NODES = "cascade/runtime/node_runner.py"
 PICTURES = "cascade/graph/render.py"
 RECORD = "cascade/adapters/run_record.py"
 FORESIGHT = "cascade/runtime/feasibility.py"
+COMMAND = "cascade/cli/running.py"
+TALLY = "cascade/cli/tally.py"
 
 KINDS = "tests/runtime/test_resource_manager_kinds.py"
 LIMITS = "tests/runtime/test_resource_manager_limits.py"
@@ -38,6 +40,8 @@ MAPPING = "tests/runtime/test_map_run.py::TestSlots"
 DRAWING = "tests/graph/test_render.py"
 RECORDING = "tests/adapters/test_run_record.py"
 FORESEEING = "tests/runtime/test_feasibility.py"
+SIGNALLING = "tests/cli/test_signals.py"
+SHOWING = "tests/cli/test_progress.py::TestWhatIsSaid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,5 +375,26 @@ MUTANTS = (
         "            resource = merged[name] = Resource(name)",
         "            resource = merged[name] = (manager or ResourceManager())._resource(name)",
         FORESEEING,
+    ),
+    Mutant(
+        "SIGTERM lets more tasks start",
+        COMMAND,
+        'GlobalConstraint("drain", "global", "pause")',
+        'GlobalConstraint("drain", "task:none", "pause")',
+        SIGNALLING,
+    ),
+    Mutant(
+        "a drain that is over takes away the result of a run that has ended",
+        COMMAND,
+        "if not self._tally.running and not self._tally.is_over:",
+        "if not self._tally.running:",
+        SIGNALLING,
+    ),
+    Mutant(
+        "a task that was granted what it wants is still shown as waiting",
+        TALLY,
+        "elif isinstance(event, TaskUnblocked) and self._unblock(identity):",
+        "elif isinstance(event, TaskUnblocked) and identity in self.running:",
+        SHOWING,
     ),
 )

@@ -96,8 +96,11 @@ async def work(number: int) -> int:
 both = [work(number).with_constraints(slot=1) for number in (1, 2)]
 """
     file = write(tmp_path, code)
-    command = ["sh", "-c", 'exec "$@" 2>&1', "sh", *PYTHON, "-m", "cascade.cli"]
-    with Pty([*command, "run", f"{file}:both", "--limit", "slot=1"], tmp_path / "err") as pty:
+    # Here stderr is the terminal, too.
+    command = ["/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *PYTHON, "-m", "cascade.cli", "run"]
+    arguments = [f"{file}:both", "--limit", "slot=1"]
+    sources = {"PYTHONPATH": str(Path(cs.__file__).parents[1])}
+    with Pty([*command, *arguments], tmp_path / "err", variables=sources) as pty:
 
         def reads(text: str) -> bool:
             pty.read()

@@ -12,6 +12,7 @@ from tests.cli.workflows import start, write
 LIMIT_S = 40.0
 
 CODE = """
+import time
 from pathlib import Path
 
 @cs.task
@@ -31,10 +32,16 @@ async def work(number: int, seconds: float) -> int:
     print("ended", number)
     return number
 
+@cs.task
+def block() -> None:
+    print("began 3")
+    time.sleep(600)
+
 def of(seconds):
     return [work(number, seconds).with_constraints(slot=1) for number in (1, 2)]
 
 short, long, alone = of(0.2), of(600), work(1, 0.2)
+stuck = block()
 """
 
 
@@ -90,3 +97,8 @@ def test_a_run_of_which_nothing_is_left_ends_as_usual(tmp_path: Path) -> None:
 def test_then_it_is_cancelled(tmp_path: Path, signals: list[signal.Signals], grace: float) -> None:
     code, said, _ = signalled(tmp_path, "long", *signals, grace=grace)
     assert (code, said) == (143, ["began 1", "cancelled 1"])
+
+
+def test_one_that_comes_while_it_is_being_cancelled_ends_the_process(tmp_path: Path) -> None:
+    code, said, errors = signalled(tmp_path, "stuck", signal.SIGINT, signal.SIGINT)
+    assert (code, said, errors) == (130, ["began 3"], "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -220,4 +219,4 @@ def _print(result: Any, output: Output) -> None:
                 _say(f"error: the result can't be written as JSON: {error}")
                 raise typer.Exit(FAILED) from None
             text = repr(result)
-    sys.stdout.write(text + "\n")
+    typer.echo(text)

@@ -80,7 +80,8 @@ class Progress:
         """Say how it went, unless it is to be quiet."""
         self.stop()
         if not self._quiet:
-            print(self._tally.summary(time.monotonic() - self._began), file=self._stream)
+            summary = self._tally.summary(time.monotonic() - self._began)
+            print(summary, file=self._stream, flush=True)
 
     def _tick(self) -> None:
         if self._live is not None:
