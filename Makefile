@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check prove bench bench-quick format clean
+.PHONY: help demo test check prove bench bench-quick reference format clean
 help:
 	@echo "make demo         900 fireflies fall into step, in about a minute"
 	@echo "make test         the whole test suite"
 	@echo "make check        formatting, lint and types"
+	@echo "make reference    writes docs/reference from the docstrings"
 	@echo "make prove        the proofs that take long: each kept mutant is noticed by a test"
 	@echo "make bench        the benchmarks, with peers: writes benchmarks/results.md and a figure"
 	@echo "make bench-quick  the benchmarks in their short form, which fails at twice a budget"
@@ -29,10 +30,13 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests benchmarks examples prove
+	$(BIN)/mypy tests benchmarks examples prove docs/make_reference
 
 prove: $(READY)
 	$(BIN)/python -m prove
+
+reference: $(READY)
+	@$(BIN)/python -m docs.make_reference
 
 PEERS := .venv/.peers
 $(PEERS): $(READY)

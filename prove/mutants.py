@@ -23,6 +23,15 @@ RECORD = "cascade/adapters/run_record.py"
 FORESIGHT = "cascade/runtime/feasibility.py"
 COMMAND = "cascade/cli/running.py"
 TALLY = "cascade/cli/tally.py"
+PROCESSES = "cascade/providers/process_group.py"
+FILES = "cascade/providers/files.py"
+
+CACHING = "cascade/runtime/caching.py"
+CONTENT = "cascade/spec/content.py"
+CHOICES = "cascade/runtime/routing.py"
+GRAPH_RUN = "cascade/runtime/graph_run.py"
+INPUTS = "cascade/spec/inputs.py"
+SCOPES = "cascade/runtime/resource_scopes.py"
 
 KINDS = "tests/runtime/test_resource_manager_kinds.py"
 LIMITS = "tests/runtime/test_resource_manager_limits.py"
@@ -37,11 +46,20 @@ TRYING = "tests/runtime/test_retry.py"
 TIMING = "tests/runtime/test_deadlines.py"
 DRIVING = "tests/runtime/test_ready_queue.py"
 MAPPING = "tests/runtime/test_map_run.py::TestSlots"
+REMEMBERING = "tests/runtime/test_caching.py"
+TELLING = "tests/spec/test_content.py"
+CHOOSING = "tests/runtime/test_routing.py"
+GIVEN = "tests/spec/test_inputs.py"
+BORROWING = "tests/runtime/test_task_scopes.py"
+KEEPING = "tests/adapters/cache/test_caches.py"
+KNOWING = "tests/runtime/test_current.py"
 DRAWING = "tests/graph/test_render.py"
 RECORDING = "tests/adapters/test_run_record.py"
 FORESEEING = "tests/runtime/test_feasibility.py"
 SIGNALLING = "tests/cli/test_signals.py"
 SHOWING = "tests/cli/test_progress.py::TestWhatIsSaid"
+COMMANDS = "tests/providers/test_shell.py"
+WRITING = "tests/providers/test_files.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +341,7 @@ MUTANTS = (
     Mutant(
         "context variables leak between nodes that share a task",
         READY,
-        "driver.cancelling() or self._is_touched():",
+        "driver.cancelling() or _is_touched(clean):",
         "driver.cancelling():",
         DRIVING,
     ),
@@ -396,5 +414,138 @@ MUTANTS = (
         "elif isinstance(event, TaskUnblocked) and self._unblock(identity):",
         "elif isinstance(event, TaskUnblocked) and identity in self.running:",
         SHOWING,
+    ),
+    Mutant(
+        "a command that is ended leaves behind what it has started",
+        PROCESSES,
+        "os.killpg(self._transport.get_pid(), number)",
+        "os.kill(self._transport.get_pid(), number)",
+        COMMANDS,
+    ),
+    Mutant(
+        "what doesn't want to end is left behind",
+        PROCESSES,
+        "            self._signal(signal.SIGKILL)\n            await",
+        "            await asyncio.sleep(0)\n            await",
+        COMMANDS + "::test_what_ends_the_command_need_not_end_what_it_has_started",
+    ),
+    Mutant(
+        "a cancel while a command starts loses what it has started by then",
+        PROCESSES,
+        "                try:\n                    await group.end(grace)\n",
+        "                try:\n                    await asyncio.sleep(0)\n",
+        COMMANDS,
+    ),
+    Mutant(
+        "a file is written in its place, so that a failure leaves half of it",
+        FILES,
+        'draft = target.parent / f".{secrets.token_hex(8)}.part"',
+        "target.unlink(missing_ok=True)\n    draft = target",
+        WRITING,
+    ),
+    Mutant(
+        "a failed write leaves its draft behind",
+        FILES,
+        "        draft.unlink(missing_ok=True)\n",
+        "        pass\n",
+        WRITING,
+    ),
+    Mutant(
+        "retries don't wait as long as the server wants",
+        "cascade/spec/policies.py",
+        "pause = max(pause, _asked_by(error))",
+        "pause = max(pause, 0.0)",
+        "tests/providers/test_http.py",
+    ),
+    Mutant(
+        "a branch that was not chosen runs when it has no inputs of its own",
+        READY,
+        "self._missing[node] += 1",
+        "self._missing[node] += 0",
+        CHOOSING,
+    ),
+    Mutant(
+        "what other branches need as well is pruned with the first of them",
+        CHOICES,
+        "if left > 1:",
+        "if left > 99:",
+        CHOOSING,
+    ),
+    Mutant(
+        "the consumer of a skipped node gets some other value",
+        GRAPH_RUN,
+        "if other in self._skips:",
+        "if other in ():",
+        CHOOSING,
+    ),
+    Mutant(
+        "the default of a parameter is ignored",
+        INPUTS,
+        "if one.is_required and one.name not in values",
+        "if one.name not in values",
+        GIVEN,
+    ),
+    Mutant(
+        "a parameter of another workflow is taken",
+        INPUTS,
+        "unknown = [name for name in params if name not in known]",
+        "unknown = [name for name in params if not name]",
+        GIVEN,
+    ),
+    Mutant(
+        "None counts as a miss",
+        CACHING,
+        "hit = kept is not None",
+        "hit = kept is not None and kept.value is not None",
+        REMEMBERING,
+    ),
+    Mutant(
+        "arrays are told apart by their repr",
+        CONTENT,
+        "else value.tobytes()",
+        "else repr(value).encode()",
+        TELLING,
+    ),
+    Mutant(
+        "equal calls under way each run",
+        CACHING,
+        "while (flight := flights.get(place)) is not None:",
+        "while (flight := flights.get(id(run))) is not None:",
+        REMEMBERING,
+    ),
+    Mutant(
+        "two tasks of one name are taken for one",
+        "cascade/spec/caching.py",
+        "return digest_of((name, task.name, version, content)).hex()",
+        "return digest_of((task.name, content)).hex()",
+        "tests/spec/test_caching.py",
+    ),
+    Mutant(
+        "a half-written entry is taken for a value",
+        "cascade/adapters/cache/files.py",
+        "if digest != self._digest(until, content) or until <= self._clock():",
+        "if until <= self._clock():",
+        KEEPING,
+    ),
+    Mutant(
+        "a task's own resource stays open until the run ends",
+        MACHINE,
+        "    finally:\n        if run.scope is not None and run.scope.has_node(run, node):",
+        "    finally:\n        if run.scope is None and run.scope.has_node(run, node):",
+        BORROWING,
+    ),
+    Mutant(
+        "a task that suspends is taken for the one that runs after it",
+        READY,
+        "here = Place(self, NOBODY)  # stays",
+        "here = self._here  # stays",
+        KNOWING,
+    ),
+    Mutant(
+        "equal calls of ordinary tasks are one",
+        "cascade/graph/purity.py",
+        "if lazy.task.pure and type(lazy) is LazyResult:",
+        "if type(lazy) is LazyResult:",
+        "tests/graph/test_purity.py",
     ),
 )

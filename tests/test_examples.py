@@ -15,7 +15,7 @@ KEPT = Path(__file__).parent / "examples_output"
 
 def test_every_example_has_a_kept_output_and_every_output_an_example() -> None:
     names = {path.stem for path in EXAMPLES}
-    assert names >= {"quickstart", "limits", "agents"}
+    assert names >= {"quickstart", "limits", "agents", "map_reduce", "data_pipeline", "crawler"}
     assert names == {path.stem for path in KEPT.glob("*.txt")}
 
 

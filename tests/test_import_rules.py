@@ -43,11 +43,15 @@ RULES: dict[str, tuple[str, ...]] = {
     # The command stands above all, and brings an extra; it loads what the user names.
     "cascade.cli": ("cascade", "typer", "rich"),
     "cascade.cli.loading": ("cascade", "a computed name"),
+    "cascade.providers": ("cascade.errors", "cascade.spec"),
     # The two exceptions: the composition root, and the tools for tests.
     "cascade.runtime.engine": (*DECLARATION, "cascade.runtime", "cascade.adapters"),
     "cascade.testing": ("cascade",),
 }
 """What each layer may import beside itself; the most specific line counts."""
+
+LIBRARIES = {"cascade.providers.http": "httpx", "cascade.providers.sql": "sqlalchemy"}
+"""The library that a provider may import beside the standard one: when a call needs it."""
 
 PUBLIC: dict[str, set[str] | None] = {
     "cascade": {
@@ -135,12 +139,29 @@ def strays(module: str, tree: ast.AST) -> list[str]:
         return [f"{module} belongs to no layer"]
     found = []
     for source, name in imports(module, tree):
-        if source.split(".")[0] in sys.stdlib_module_names:
+        top = source.split(".")[0]
+        if top in sys.stdlib_module_names or top == LIBRARIES.get(module):
+            continue
+        if within(source, "cascade.providers") and not within(module, "cascade.providers"):
+            found.append(source)  # nobody else needs them, not even who may import all the rest
             continue
         itself = layer != "cascade" and within(source, layer)
         if not itself and not any(within(source, package) for package in RULES[layer]):
             found.append(f"{source}:{name}" if name else source)
     return found
+
+
+def early_imports(tree: ast.Module) -> list[str]:
+    """The libraries that importing a module brings in, beside the standard one and cascade."""
+    now: list[ast.stmt] = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+        and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    found = imports("", ast.Module(body=now, type_ignores=[]))
+    tops = {source.split(".")[0] for source, _ in found}
+    return sorted(tops - sys.stdlib_module_names - {"cascade"})
 
 
 def private_uses(module: str, tree: ast.AST) -> list[str]:
@@ -186,6 +207,17 @@ OBSERVATORY = [module for module in MODULES if within(module, "observatory")]
 @pytest.mark.parametrize("module", CORE)
 def test_the_core_imports_lower_layers_and_the_standard_library_only(module: str) -> None:
     assert strays(module, parse(module)) == []
+
+
+@pytest.mark.parametrize("module", [module for module in CORE if module in LIBRARIES])
+def test_a_provider_imports_its_library_only_when_a_call_needs_it(module: str) -> None:
+    assert early_imports(parse(module)) == []
+
+
+def test_an_early_import_is_found() -> None:
+    assert early_imports(ast.parse("if 1:\n    import httpx.other")) == ["httpx"]
+    late = "if TYPE_CHECKING:\n    import httpx\ndef f():\n    import httpx\nimport os"
+    assert early_imports(ast.parse(late)) == []
 
 
 @pytest.mark.parametrize("module", OBSERVATORY)
@@ -247,6 +279,11 @@ def test_the_parts_of_the_observatory_need_each_other_in_no_circle() -> None:
         ("cascade.cli.command", "import numpy"),
         ("cascade.cli.command", "importlib.import_module('numpy')"),
         ("cascade.testing", "from observatory.flashes import Flash"),
+        ("cascade.app", "from cascade.providers import shell"),
+        ("cascade.testing", "import cascade.providers.files"),
+        ("cascade.providers.files", "from cascade.runtime.engine import Engine"),
+        ("cascade.providers.files", "import httpx"),
+        ("cascade.providers.http", "import sqlalchemy"),
         ("cascade.spec.task", "import numpy"),
         ("cascade.app", "def f():\n    import numpy.random as r"),
         ("cascade.app", "importlib.import_module('numpy')"),
@@ -271,6 +308,7 @@ def test_a_breach_of_the_core_is_found(module: str, code: str) -> None:
         "import cascade as cs\ncs.spec.task.Task",
         "import cascade\ncascade._hidden",
         "def f():\n    from cascade.graph.build import build",
+        "from cascade.providers import shell",
     ],
 )
 def test_a_breach_of_the_observatory_is_found(code: str) -> None:
@@ -285,6 +323,8 @@ def test_a_breach_of_the_observatory_is_found(code: str) -> None:
         ("cascade.runtime.engine", "from cascade.adapters.solvers.native import NativeSolver"),
         ("cascade.testing", "from cascade.app import run\nfrom cascade import task"),
         ("cascade.cli.progress", "import rich.live\nimport cascade as cs"),
+        ("cascade.providers.http", "def f():\n    import httpx"),
+        ("cascade.providers.shell", "from cascade.providers.declaring import provided"),
         ("cascade.spec.lazy", "from . import policies\nfrom .amounts import check_name"),
     ],
 )

@@ -32,6 +32,12 @@ PLACES = {
     "cascade.adapters.executors.local": "LocalExecutor",
     "cascade.testing": "run_virtual virtual_loop EventRecorder",
     "cascade.ports": "Solver Executor CacheBackend StateBackend Connector Hit",
+    "cascade.providers.shell": "run echo CommandResult CommandError",
+    "cascade.providers.files": "read_text read_bytes read_json write_text write_bytes write_json "
+    "copy remove exists glob",
+    "cascade.providers.http": "request get post put delete client Response HTTPStatusError "
+    "ClientError TooManyRequestsError ServerError",
+    "cascade.providers.sql": "query execute script engine",
     "observatory.agents.kuramoto": "firefly_agent",
     "observatory.reference.fireflies": "simulate",
     "observatory.monitors.convergence": "ConvergenceMonitor",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, assert_type
 
 import cascade as cs
+from cascade.spec.lazy import LazyMap
 from cascade.testing import run_virtual
 
 
@@ -45,3 +46,9 @@ def test_a_run_gives_what_the_call_stands_for() -> None:
 
 def test_a_container_gives_its_shape_which_no_checker_follows() -> None:
     assert assert_type(cs.run([double(1), halve("ab")]), Any) == [2, "a"]
+
+
+def test_a_map_gives_a_list_of_what_its_task_gives() -> None:
+    doubled = double.map(number=[1, 2, 3]).with_constraints(slot=1).windowed(2)
+    assert_type(doubled, LazyMap[int])
+    assert assert_type(cs.run(doubled), list[int]) == [2, 4, 6]

@@ -8,6 +8,7 @@
 #   adapters/    what plugs into the engine: solvers, executors, state backends
 #   connectors/  what joins engines to a broker
 #   ports.py     what each of these parts must offer
+#   providers/   ready-made tasks: commands, files, requests, SQL
 #   errors.py    every error, drawn as a tree
 #   app.py       run() and arun(), the batteries chosen
 #   preview.py   dry_run(), what a run would do
@@ -23,11 +24,12 @@ from cascade.adapters.cache.memory import InMemoryCache
 from cascade.adapters.executors.local import LocalExecutor
 from cascade.adapters.run_record import RunRecord
 from cascade.adapters.solvers.native import NativeSolver
-from cascade.app import arun, run
+from cascade.app import arun, astream, run
 from cascade.pictures import visualize
 from cascade.preview import dry_run
 from cascade.runtime.attempts import released
 from cascade.runtime.bus import MessageBus
+from cascade.runtime.current import current
 from cascade.runtime.engine import Engine
 from cascade.runtime.resource_manager import ResourceManager
 from cascade.spec.caching import cache
@@ -61,7 +63,9 @@ __all__ = [  # noqa: RUF022 - grouped by theme
     # Running
     "run",
     "arun",
+    "astream",
     "Engine",
+    "current",
     # Seeing
     "dry_run",
     "visualize",

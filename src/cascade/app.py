@@ -6,15 +6,17 @@ import asyncio
 import contextvars
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 
 from cascade.errors import NestedRunError
+from cascade.graph.build import check_target
 from cascade.runtime.attempts import current_run
 from cascade.runtime.engine import Engine
 from cascade.spec.checks import check_duration
+from cascade.spec.flow import tap
 
 if TYPE_CHECKING:
     from cascade.ports import CacheBackend, Connector, Executor, Solver
@@ -92,6 +94,51 @@ async def arun(
     )
     async with asyncio.timeout(timeout):
         return await engine.run(target, params=params, use_vm=use_vm)
+
+
+async def astream(
+    target: Any, **options: Unpack[RunOptions]
+) -> AsyncGenerator[tuple[Any, Any], None]:
+    """Run a workflow in async code and yield its results as they come.
+
+    Leaving the loop early cancels the run, once the generator is closed; `contextlib.aclosing`
+    closes it at once.
+
+    Args:
+        target: a list, tuple or dict of lazy results, or of what holds some; a single lazy result.
+        **options: as for `arun`.
+
+    Yields:
+        The index, or the key, of each part of the target (of a single lazy result its name), and
+        its value; in the order in which they are there.
+
+    Raises:
+        TypeError: `target` holds no lazy result.
+        BaseException: what the first failing task raised; what was there before has been yielded.
+    """
+    check_target(target)
+    queue: asyncio.Queue[tuple[Any, Any] | None] = asyncio.Queue()
+
+    def deliver(key: Any, value: Any) -> None:
+        queue.put_nowait((key, value))
+
+    if isinstance(target, dict):
+        parts = list(target.items())
+    elif isinstance(target, (list, tuple)):
+        parts = list(enumerate(target))
+    else:
+        parts = [(target.name, target)]
+    taps = [tap(deliver, key, value) for key, value in parts]
+    running = asyncio.ensure_future(arun(taps, **options))
+    running.add_done_callback(lambda _: queue.put_nowait(None))
+    try:
+        while (found := await queue.get()) is not None:
+            yield found
+        await running
+    finally:
+        if not running.done():
+            running.cancel()
+            await asyncio.wait([running])
 
 
 @overload

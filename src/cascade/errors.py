@@ -9,6 +9,7 @@
     ├── UnknownRouteError             a Router has no branch of that key (also a LookupError)
     ├── InjectionError                an injected resource is unknown or needs itself
     ├── NestedRunError                cs.run() inside a task
+    ├── NoTaskError                   cs.current() outside of a task
     ├── ResourceError                 a ticket or a manager used wrongly
     │   ├── InfeasibleRequestError    more was asked for than the limit will ever give
     │   ├── AcquireTimeoutError       not granted in time (also a TimeoutError)
@@ -19,6 +20,8 @@
     ├── MissingExtraError             an optional dependency isn't installed (also an ImportError)
     └── VirtualTimeError              something that virtual time can't simulate
         └── VirtualDeadlockError      everybody waits and nothing is left to happen
+
+Those of the ready-made tasks stand beside these: ``shell.CommandError``, ``http.HTTPStatusError``.
 
 A task that fails raises its own exception, never one of these; a note names the task.
 Wrong arguments raise ``TypeError`` or ``ValueError`` on the line that passed them.
@@ -79,6 +82,10 @@ class InjectionError(CascadeError):
 
 class NestedRunError(CascadeError, RuntimeError):
     """``cs.run`` was called inside a task, where it would block the run it is part of."""
+
+
+class NoTaskError(CascadeError, LookupError):
+    """``cs.current`` was called where no task is running."""
 
 
 class ResourceError(CascadeError):

@@ -94,8 +94,12 @@ class DirectExecutor(Protocol):
         context: Context,
         loop: AbstractEventLoop,
         receiver: Receiver,
+        node: int = -1,
+        bound: Any = None,
     ) -> Errand | None:
         """Run `call` in a thread, in `context`, and tell `receiver` on `loop` what it came to.
+
+        The errand has `node` and `bound` from the beginning.
 
         None if that can't be done on this loop: then `Executor.execute` is used.
         """
@@ -133,11 +137,7 @@ class Hit:
 
 @runtime_checkable
 class CacheBackend(Protocol):
-    """Keeps values of tasks between runs.
-
-    It may have a dictionary `flights`, in which engines keep what is under way: then equal calls
-    of all engines that use it share one run, otherwise those of one engine do.
-    """
+    """Keeps values of tasks between runs."""
 
     async def get(self, key: str) -> Hit | None:
         """Return what is kept under `key`, or None if there is nothing."""

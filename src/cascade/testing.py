@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import inspect
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar, overload
 
 from cascade.runtime.bus import MessageBus
 from cascade.runtime.events import Event
+from cascade.runtime.resource_scopes import Value, overrides
 from cascade.runtime.virtual_time import VirtualTimeLoop
+from cascade.spec.checks import check_name, shown
 from cascade.spec.lazy import LazyResult
+from cascade.spec.resource import ResourceDefinition
+from cascade.spec.task import Task
 
-__all__ = ["EventRecorder", "run_virtual", "virtual_loop"]
+__all__ = ["EventRecorder", "Stub", "override", "run_virtual", "stub", "virtual_loop"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
@@ -116,3 +123,75 @@ class EventRecorder:
     def close(self) -> None:
         """Stop listening; the events stay. Calling it again does nothing."""
         self._unsubscribe()
+
+
+@contextmanager
+def override(resource: str | ResourceDefinition, replacement: Any) -> Iterator[None]:
+    """Let something else stand in for a resource, in all runs that begin inside the block.
+
+    Args:
+        resource: the resource, or its name. It needn't be registered.
+        replacement: a value, which is injected as it is; or another resource, which is set up and
+            torn down in its place.
+
+    Raises:
+        TypeError, ValueError: `resource` is neither a resource nor a name.
+    """
+    name = resource.name if isinstance(resource, ResourceDefinition) else resource
+    check_name(name)
+    made = replacement if isinstance(replacement, ResourceDefinition) else Value(replacement)
+    before = overrides.set({**overrides.get(), name: made})
+    try:
+        yield
+    finally:
+        overrides.reset(before)
+
+
+@dataclass(slots=True)
+class Stub:
+    """What `stub` gives: the calls that were made instead of the task's."""
+
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+    """Positional and named arguments of each call, defaults included, in the order of the calls."""
+
+
+@contextmanager
+def stub(task: Task[Any], function: Callable[..., Any]) -> Iterator[Stub]:
+    """Let another function run in the place of a task's, in all runs, inside the block.
+
+    All that was said about the task stays: its name, its mode, limits, retries. Only a task that
+    would run in another process runs in this one.
+
+    Args:
+        task: the task.
+        function: takes the same arguments. For an async task it may be plain or async.
+
+    Raises:
+        TypeError: `task` isn't a task, or `function` can't be called, or is async for a task that
+            isn't.
+    """
+    if not isinstance(task, Task):
+        raise TypeError(f"stub() takes a task, got {shown(task)}")
+    function = getattr(function, "fn", function)
+    if not callable(function):
+        raise TypeError(f"function must be callable, got {shown(function)}")
+    if task.mode != "async" and inspect.iscoroutinefunction(function):
+        raise TypeError(f"task {task.name!r} isn't async, so {function!r} can't stand in for it")
+    found = Stub()
+
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        found.calls.append((args, kwargs))
+        return function(*args, **kwargs)
+
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        result = plain(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
+
+    fn, mode = task.fn, task.mode
+    task.fn = awaited if mode == "async" else plain
+    if mode not in ("async", "thread"):
+        task.mode = "inline"
+    try:
+        yield found
+    finally:
+        task.fn, task.mode = fn, mode

@@ -226,12 +226,11 @@ def test_a_value_that_cannot_be_kept_fails_the_task(world: World, tmp_path: Path
 
 
 def test_nothing_is_left_of_calls_that_have_ended(world: World) -> None:
-    cache = cs.InMemoryCache()
-    run([world.cached(1), world.cached(1)], cache_backend=cache)
+    run([world.cached(1), world.cached(1)])
     world.failing = 1
     with pytest.raises(RuntimeError):
-        run(world.cached(2), cache_backend=cache)
-    assert cache.flights == {}
+        run(world.cached(2))
+    assert world.work.flights == {}
 
 
 class TestFileTarget:

@@ -60,6 +60,17 @@ def test_a_task_is_tried_again_after_growing_pauses(task: Any, use_vm: bool) -> 
     assert failing.calls == [0.0, 1.0, 3.0, 7.0]
 
 
+@pytest.mark.parametrize("use_vm", [False, True])
+def test_an_error_can_ask_for_a_pause(use_vm: bool) -> None:
+    class BusyError(OSError):
+        retry_after = 30
+
+    failing = Failing(2, BusyError)
+    lazy = on_the_loop(failing).with_retry(3, delay=1.0, backoff=50.0, max_delay=40.0)
+    assert run_virtual(cs.Engine().run(lazy, use_vm=use_vm)) == "done"
+    assert failing.calls == [0.0, 30.0, 70.0]
+
+
 def test_also_one_that_runs_in_a_thread() -> None:
     failing = Failing(2)
 

@@ -67,6 +67,32 @@ def test_only_the_named_exceptions_and_their_subclasses_are_tried_again() -> Non
     assert retry.pause_after(ValueError(), 1, Random(0)) is None
 
 
+class BusyError(Exception):
+    """Says when it may be tried again."""
+
+    def __init__(self, retry_after: object) -> None:
+        self.retry_after = retry_after
+
+
+def test_an_error_can_ask_for_a_longer_pause_up_to_the_longest() -> None:
+    retry = Retry(max_attempts=9, delay=1.0, max_delay=5.0)
+    asked: list[tuple[object, float]] = [(3, 3.0), (0.5, 1.0), (0, 1.0), (60, 5.0)]
+    for seconds, pause in asked:
+        assert retry.pause_after(BusyError(seconds), 1, Random(0)) == pause
+
+
+def test_the_jitter_comes_on_top_of_what_an_error_asks_for() -> None:
+    retry = Retry(jitter=2.0)
+    pauses = [retry.pause_after(BusyError(10.0), 1, Random(seed)) for seed in range(9)]
+    assert all(pause is not None and 10.0 <= pause <= 12.0 for pause in pauses)
+    assert len(set(pauses)) == 9
+
+
+@pytest.mark.parametrize("what", [None, "3", True, -1, float("nan"), float("inf"), 10**400])
+def test_what_is_no_number_of_seconds_asks_for_nothing(what: object) -> None:
+    assert Retry(delay=0.5).pause_after(BusyError(what), 1, Random(0)) == 0.5
+
+
 @given(
     st.integers(1, 20),
     st.floats(0, 10),

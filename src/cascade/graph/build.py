@@ -16,7 +16,9 @@ from cascade.graph.model import (
     Recipe,
     Source,
 )
+from cascade.graph.purity import merged
 from cascade.graph.routes import Routes
+from cascade.spec.flow import Tap
 from cascade.spec.inputs import Input, check_declarations
 from cascade.spec.lazy import LazyResult
 from cascade.spec.policies import NO_POLICIES
@@ -50,11 +52,15 @@ def build(target: Target) -> Graph:
         ):
             return Graph([target], [()], {}, [None], [1], FromNode(0), None)
     else:
-        _check_target(target)
+        check_target(target)
         template = freeze(target, (LazyResult,))
         goals = template.leaves
     nodes, twins = _collect(goals)
-    numbers = {lazy.call: number for number, lazy in enumerate(nodes)}
+    if any(task.pure for task in {lazy.task for lazy in nodes}):
+        nodes, numbers = merged(nodes)
+        twins = True
+    else:
+        numbers = {lazy.call: number for number, lazy in enumerate(nodes)}
     needs: list[tuple[int, ...]] = []
     order_only: dict[int, tuple[int, ...]] = {}
     recipes: list[AnyRecipe] = []
@@ -75,6 +81,8 @@ def build(target: Target) -> Graph:
                     wanted = (numbers[lazy.selector.call],)
             elif isinstance(lazy, Input):
                 inputs[number] = lazy
+            else:
+                wanted = tuple([numbers[other.call] for other in lazy.dependencies])
         if twins:
             wanted = tuple(dict.fromkeys(wanted))
         policies = lazy.policies
@@ -91,7 +99,7 @@ def build(target: Target) -> Graph:
         for other in wanted:
             consumers[other] += 1
         needs.append(wanted)
-        if (wanted or lazy.injections) and lazy.is_call:
+        if (wanted or lazy.injections) and (lazy.is_call or isinstance(lazy, Tap)):
             recipes.append(_recipe(lazy, wanted, numbers))
         else:
             recipes.append(None)
@@ -112,7 +120,14 @@ def build(target: Target) -> Graph:
     return graph
 
 
-def _check_target(target: Target) -> None:
+def check_target(target: Target) -> None:
+    """Refuse what isn't a target.
+
+    Raises:
+        TypeError: there is no lazy result in it.
+    """
+    if isinstance(target, LazyResult):
+        return
     if isinstance(target, Task):
         raise TypeError(f"can't run {target!r} itself: call it first, as in {target.name}(...)")
     if isinstance(target, (list, tuple, dict)) and not target:

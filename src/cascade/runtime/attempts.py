@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from cascade.errors import ResourceError
 
 if TYPE_CHECKING:
+    from weakref import ref
+
     from cascade.runtime.lanes import Resource
+    from cascade.runtime.run import Run
     from cascade.runtime.ticket import Request, Ticket
 
-current_run: ContextVar[int | None] = ContextVar("cascade_current_run", default=None)
-"""The number of the run that the current code is a task of."""
+current_run: ContextVar[ref[Run] | None] = ContextVar("cascade_current_run", default=None)
+"""The run that the current code is a task of."""
 current_attempt: ContextVar[Attempt | None] = ContextVar("cascade_attempt", default=None)
 """The attempt that the current code is a part of: that of the innermost task with limits."""
 

@@ -45,13 +45,12 @@ async def run_cached(
     """
     if isinstance(policy, FileTarget):
         target = policy.path_for(bound)
-        flights, key = run.engine.flights, f"file {_whole(target)}"
+        place: tuple[Any, ...] = run.loop, _whole(target)
     else:
         backend = run.engine.cache_for(task)
         key = policy.key_for(task, bound)
-        found = getattr(backend, "flights", None)
-        flights = run.engine.flights if found is None else found
-    place = run.loop, key
+        place = run.loop, id(backend), key
+    flights = task.flights
     while (flight := flights.get(place)) is not None:
         await asyncio.wait([flight])
         if not flight.cancelled():

@@ -68,7 +68,6 @@ class Engine:
     __slots__ = (
         "__weakref__",
         "_executor",
-        "_flights",
         "_owns_executor",
         "_random",
         "_runs",
@@ -129,7 +128,6 @@ class Engine:
         """The connector that was given."""
         self.cache_backend = cache_backend
         """Where cached values are kept, if that was given."""
-        self._flights: dict[Any, Any] | None = None
         self.manager_in_use = resource_manager
         """The resource manager, if one was given or asked for."""
         self.name = name
@@ -171,13 +169,6 @@ class Engine:
     def has_rules(self) -> bool:
         """Whether there are live rules, or were."""
         return self.manager_in_use is not None and self.manager_in_use.rules is not None
-
-    @property
-    def flights(self) -> dict[Any, Any]:
-        """The cached calls that are under way, where the backend doesn't keep them itself."""
-        if self._flights is None:
-            self._flights = {}
-        return self._flights
 
     def cache_for(self, task: Task[Any]) -> CacheBackend:
         """Return where the values of a task are kept."""
@@ -290,7 +281,7 @@ class Engine:
         closing = False
         error: BaseException | None = None
         outer = current_run.get()
-        current_run.set(run.serial)
+        current_run.set(ref(run))
         holder = current_attempt.get()
         if holder is not None and not holder.waits(run.loop):
             holder = None

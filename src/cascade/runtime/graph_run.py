@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any, cast
 from cascade.errors import SkippedError
 from cascade.graph.model import FromNode, Recipe, make
 from cascade.runtime.caching import CACHE_HIT
+from cascade.runtime.current import Place, current_place
 from cascade.runtime.node_runner import prepare_node, run_node, run_node_cached
 from cascade.runtime.notes import annotate
-from cascade.runtime.ready_queue import BATCH_REAL, BATCH_VIRTUAL, ReadyQueue, wrapped
+from cascade.runtime.ready_queue import BATCH_REAL, BATCH_VIRTUAL, NOBODY, ReadyQueue, wrapped
 from cascade.runtime.routing import Choices, branch_of
 from cascade.runtime.run import ENDED, SKIPPED, STARTED, in_a_task
 from cascade.runtime.trampoline import NOT_YET_VALUES, run_steps
 from cascade.runtime.turns import SLICE
+from cascade.spec.flow import Tap
 from cascade.spec.lazy import LazyResult
 from cascade.spec.policies import NO_POLICIES
 from cascade.spec.resource import Inject
@@ -88,6 +90,10 @@ class GraphRun(ReadyQueue):
         """Whether the asyncio task of a node is the run's own: the machine's is the caller's."""
         return node != self._machine
 
+    def node_in_this_task(self) -> int | None:
+        """Return the machine: it runs in the task of whoever runs the graph."""
+        return self._machine
+
     def _all_inline(self) -> bool:
         return self._machine is None and all(
             lazy.task.mode == "inline" and lazy.task.timeout is None
@@ -121,7 +127,7 @@ class GraphRun(ReadyQueue):
                 bound = (values[recipe],), None
             else:
                 assert type(recipe) is Recipe
-                resources = self.scope.values if self.scope is not None else None
+                resources = None if self.scope is None else self.scope.values_of(self, node)
                 bound = _fill(recipe, bound, values, resources)
         if self._state is None:
             # What `_consume` does, written out for the most common case.
@@ -171,7 +177,10 @@ class GraphRun(ReadyQueue):
         graph, engine, states = self.plan.graph, self.engine, self.states
         nodes, recipes, values = graph.nodes, graph.recipes, self._values
         # A copy for each node: what it does to context variables stays its own.
+        here = Place(self, NOBODY)
+        outer = current_place.set(here)
         clean = contextvars.copy_context().copy
+        current_place.reset(outer)
         until = monotonic() + SLICE
         virtual = getattr(self.loop, "virtual", False)
         left = batch = BATCH_VIRTUAL if virtual else BATCH_REAL
@@ -187,6 +196,7 @@ class GraphRun(ReadyQueue):
                     args, kwargs = (values[recipe],), None
                 else:
                     args, kwargs = _fill(cast("Recipe", recipe), lazy.bound, values, None)
+                here.node = node
                 bus = engine.bus_in_use
                 if bus is not None and bus.hot:
                     self.node_started(node)
@@ -265,6 +275,9 @@ class GraphRun(ReadyQueue):
         if not lazy.is_call:
             if isinstance(lazy, Router):
                 self._choose(node, lazy)
+            elif isinstance(lazy, Tap):
+                (deliver, key, value), _ = self.arguments(node)
+                self._settled(node, deliver(key, value))
             else:
                 assert self._given is not None
                 self._settled(node, self._given[node])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from cascade.runtime.attempts import current_attempt, current_run
 from cascade.runtime.notes import annotate
@@ -43,6 +44,10 @@ class MachineRun(Run):
         """False: the asyncio task is that of whoever runs the machine."""
         return False
 
+    def node_in_this_task(self) -> int:
+        """The only one."""
+        return 0
+
     def execute(self, use_vm: bool = True) -> Coroutine[Any, Any, Any]:
         """Return the machine's coroutine, so that none stands between it and its caller."""
         lazy = self._lazy
@@ -61,7 +66,7 @@ class MachineRun(Run):
         self._began = loop.time()
         self.started()
         self._outer = current_run.get()
-        current_run.set(self.serial)
+        current_run.set(ref(self))
         holder = current_attempt.get()
         self._holder = holder if holder is not None and holder.waits(loop) else None
         self.engine.enter(self)

@@ -139,7 +139,8 @@ class MapRun(Run):
 
     def injections(self) -> ResourceScope:
         """Return the scope of the injected resources: that of the run."""
-        return self._parent.injections()
+        self.scope = self._parent.injections()
+        return self.scope
 
     # Running them
 
@@ -186,10 +187,14 @@ class MapRun(Run):
             bound = task.binder.bind(**given)
             del given
             if (policy := self.policies_of(child).cache) is None:
-                return await run_steps(self, child, task, await inject(self, bound), self._request)
+                return await run_steps(
+                    self, child, task, await inject(self, child, bound), self._request
+                )
 
             async def compute() -> Any:
-                return await run_steps(self, child, task, await inject(self, bound), self._request)
+                return await run_steps(
+                    self, child, task, await inject(self, child, bound), self._request
+                )
 
             value, hit = await run_cached(self, policy, task, bound, compute)
             if hit:

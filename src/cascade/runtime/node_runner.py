@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade.runtime.caching import run_cached
 from cascade.runtime.map_run import run_map
-from cascade.runtime.trampoline import run_steps
+from cascade.runtime.trampoline import close_scope, run_steps
 from cascade.spec.lazy import LazyResult
 
 if TYPE_CHECKING:
@@ -35,8 +35,17 @@ def run_node(run: GraphRun, node: int) -> Coroutine[Any, Any, Any]:
 
 
 async def _run_map(run: GraphRun, node: int) -> list[Any]:
-    (_, arguments), request = await prepare_node(run, node)
-    return await run_map(run, node, arguments or {}, request)
+    error: BaseException | None = None
+    try:
+        (_, arguments), request = await prepare_node(run, node)
+        return await run_map(run, node, arguments or {}, request)
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        if run.scope is not None and run.scope.has_node(run, node):
+            await close_scope(run, node, error)
+        error = None
 
 
 async def run_node_cached(run: GraphRun, node: int) -> Any:
@@ -67,8 +76,11 @@ async def prepare_node(run: GraphRun, node: int) -> tuple[Bound, Request | None]
     """
     lazy = run.lazy_of(node)
     request = amounts_of(run, node)
-    if lazy.injections:
-        await run.injections().open(lazy.injections)
+    names, mapped = lazy.injections, lazy.policies.mapped
+    if mapped is not None:
+        names = tuple([name for name in names if name not in mapped.defaults])
+    if names:
+        await run.injections().of_node(run, node, names).open(names)
     return run.arguments(node), request
 
 

@@ -27,6 +27,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import getweakrefcount
 
+from cascade.runtime.current import Place, current_place
 from cascade.runtime.notes import annotate
 from cascade.runtime.run import ENDED, STARTED, Run
 from cascade.runtime.trampoline import NOT_YET_VALUES, check_value, inject, next_step, run_steps
@@ -64,6 +65,7 @@ class ReadyQueue(Run):
         "_driving",
         "_errands",
         "_failure",
+        "_here",
         "_inside",
         "_machine",
         "_missing",
@@ -131,8 +133,11 @@ class ReadyQueue(Run):
                 self._missing[other] -= 1
             for other in graph.needs[node]:
                 self._consumers[other] -= 1
-        # What every node starts with; only ever copied.
+        # What every node starts with; only ever copied. Inline functions share a place.
+        self._here = Place(self, NOBODY)
+        outer = current_place.set(self._here)
         self._clean = contextvars.copy_context()
+        current_place.reset(outer)
         # Jobs and tasks with a callback, by their node's number.
         self._running: dict[asyncio.Future[Any], int] = {}
         # Calls in threads, and how they are started.
@@ -288,6 +293,7 @@ class ReadyQueue(Run):
                 call = partial(lazy.task.fn, *args, **(kwargs or {}))
                 context = self._clean.copy()
                 if mode == "inline":
+                    self._here.node = node
                     self._ended(node, context.run(call), bound)
                 else:
                     self._start_in_thread(node, call, mode, context, bound)
@@ -340,11 +346,11 @@ class ReadyQueue(Run):
         executor = self.engine.executor
         if self._start_call is _unknown:
             self._start_call = getattr(executor, "start", _nowhere)
-        errand = self._start_call(call, context, self.loop, self)
+        errand = self._start_call(call, context, self.loop, self, node, bound)
         if errand is not None:
-            errand.node, errand.bound = node, bound
             self._errands[node] = errand
             return
+        context.run(current_place.set, Place(self, node))
         job = asyncio.ensure_future(context.run(executor.execute, call, mode))
         self._running[job] = node
         job.add_done_callback(partial(self._job_done, bound))
@@ -389,7 +395,7 @@ class ReadyQueue(Run):
         fresh = value.to is not None
         del task, bound, value
         if fresh:
-            kept = [(kept[0][0], await inject(self, kept[0][1]))]
+            kept = [(kept[0][0], await inject(self, node, kept[0][1]))]
         self.node_stepped(node, 1)
         return await run_steps(self, node, *kept.pop(), None, 1)
 
@@ -431,6 +437,9 @@ class ReadyQueue(Run):
         loop, ready = self.loop, self._ready
         nodes, plain = self.plan.graph.nodes, self.plan.graph.plain
         driver: Any = asyncio.current_task(loop)
+        here = Place(self, NOBODY)  # stays with a node that suspends
+        current_place.set(here)
+        clean = contextvars.copy_context()
         virtual = getattr(loop, "virtual", False)
         left = batch = BATCH_VIRTUAL if virtual else BATCH_REAL
         until = monotonic() + SLICE
@@ -446,7 +455,7 @@ class ReadyQueue(Run):
                 try:
                     args, kwargs = bound = self.arguments(node)
                     self.node_started(node)
-                    self._inside = node
+                    self._inside = here.node = node
                     if kwargs is None:
                         value = await lazy.task.fn(*args)
                     else:
@@ -462,7 +471,7 @@ class ReadyQueue(Run):
                 self._has_ended(node, value, bound, driver)
                 del args, kwargs, bound, value
                 after = getrefcount(driver), getweakrefcount(driver), len(driver._callbacks or ())
-                if suspended or after != before or driver.cancelling() or self._is_touched():
+                if suspended or after != before or driver.cancelling() or _is_touched(clean):
                     return
                 left -= 1
                 if not left:
@@ -477,13 +486,6 @@ class ReadyQueue(Run):
         finally:
             if not closed:
                 self._driver_ended(driver)
-
-    def _is_touched(self) -> bool:
-        """Whether the context differs from what every node starts with."""
-        try:
-            return contextvars.copy_context() != self._clean
-        except Exception:  # values that can't be compared
-            return True
 
     def _relieve(self) -> None:
         """Let another driver go on if the last one is waiting in its node."""
@@ -512,6 +514,7 @@ class ReadyQueue(Run):
 
     async def _run_alone(self, node: int, fn: Callable[..., Any], bound: Bound) -> None:
         args, kwargs = bound
+        current_place.set(Place(self, node))
         try:
             self.node_started(node)
             value = await (fn(*args) if kwargs is None else fn(*args, **kwargs))
@@ -592,6 +595,14 @@ class ReadyQueue(Run):
         else:
             name = self.plan.graph.nodes[node].name
             annotate(self._failure, f"while it was being cancelled, {name!r} raised {error!r}")
+
+
+def _is_touched(clean: contextvars.Context) -> bool:
+    """Whether the context differs from what every node of a driver starts with."""
+    try:
+        return contextvars.copy_context() != clean
+    except Exception:  # values that can't be compared
+        return True
 
 
 def _unknown(*_: Any) -> None:

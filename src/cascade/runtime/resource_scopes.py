@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from cascade.errors import InjectionError
@@ -14,8 +15,30 @@ from cascade.spec.resource import ResourceDefinition
 if TYPE_CHECKING:
     from cascade.runtime.run import Run
 
+_NO_OVERRIDES: Mapping[str, Any] = {}
 CONNECTOR = "_internal_connector"
 """The name under which the engine's connector is injected."""
+
+
+overrides: ContextVar[Mapping[str, Any]] = ContextVar("cascade_overrides", default=_NO_OVERRIDES)
+"""What stands in for resources in tests: values, or other definitions."""
+
+
+class Value:
+    """A value that stands in for a resource as it is."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def known_definition(
+    name: str, definitions: Mapping[str, ResourceDefinition]
+) -> ResourceDefinition | Value | None:
+    """Return the definition of a resource, or what stands in for it; None if there is none."""
+    replaced: ResourceDefinition | Value | None = overrides.get().get(name)
+    return definitions.get(name) if replaced is None else replaced
 
 
 def check_injections(
@@ -41,12 +64,23 @@ def check_injections(
                 raise InjectionError(f"resources need each other in a circle: {circle}")
             if name in done:
                 continue
-            definition = definitions.get(name)
+            definition = known_definition(name, definitions)
             if definition is None:
                 if name == CONNECTOR and has_connector:
                     done.add(name)
                     continue
                 raise InjectionError(_missing(name, definitions))
+            if not isinstance(definition, ResourceDefinition):
+                done.add(name)
+                continue
+            if definition.scope == "run":
+                for _, needed in definition.needs:
+                    shorter = known_definition(needed, definitions)
+                    if isinstance(shorter, ResourceDefinition) and shorter.scope == "task":
+                        raise InjectionError(
+                            f"resource {name!r} lives for a run and can't have {needed!r} "
+                            "injected, which lives for a task"
+                        )
             path.append(name)
             stack.append((name, True))
             stack.extend((needed, False) for _, needed in definition.needs)
@@ -63,17 +97,63 @@ def _missing(name: str, definitions: Mapping[str, ResourceDefinition]) -> str:
 
 
 class ResourceScope:
-    """The resources of one run."""
+    """The resources of one run, or of one task of it.
 
-    __slots__ = ("_kept", "_opening", "_run", "_starting", "values")
+    Args:
+        run: the run.
+        parent: the resources of the run, if these are those of a task.
+    """
 
-    def __init__(self, run: Run) -> None:
+    __slots__ = ("_kept", "_opening", "_parent", "_run", "_starting", "_tasks", "values")
+
+    def __init__(self, run: Run, parent: ResourceScope | None = None) -> None:
         self._run = run
+        self._parent = parent
+        self._tasks: dict[tuple[int, int], ResourceScope] = {}
         self._starting: dict[str, _Keeper] = {}
         self._kept: list[_Keeper] = []  # in the order in which they were ready
         self._opening: dict[str, asyncio.Task[None]] = {}
         self.values: dict[str, Any] = {}
         """What has been set up, by name."""
+
+    def of_node(self, run: Run, node: int, names: Iterable[str]) -> ResourceScope:
+        """Return the scope for what a node has injected: its own, if something lives for a task.
+
+        Args:
+            run: the run, or the part of it, that the node belongs to.
+            node: its number there.
+            names: what it has injected.
+        """
+        if not self._lives_for_a_task(names):
+            return self
+        return self._tasks.setdefault((id(run), node), ResourceScope(self._run, self))
+
+    def _lives_for_a_task(self, names: Iterable[str]) -> bool:
+        stack, seen = list(names), set()
+        while stack:
+            name = stack.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            definition = known_definition(name, self._run.engine.definitions)
+            if isinstance(definition, ResourceDefinition):
+                if definition.scope == "task":
+                    return True
+                stack.extend(needed for _, needed in definition.needs)
+        return False
+
+    def values_of(self, run: Run, node: int) -> Mapping[str, Any]:
+        """Return what is set up for a node."""
+        own = self._tasks.get((id(run), node)) if self._tasks else None
+        return self.values if own is None else own.values
+
+    def has_node(self, run: Run, node: int) -> bool:
+        """Whether a node has resources of its own."""
+        return bool(self._tasks) and (id(run), node) in self._tasks
+
+    async def close_node(self, run: Run, node: int) -> list[BaseException]:
+        """Tear down what a node has for itself; return what that raised."""
+        return await self._tasks.pop((id(run), node)).close()
 
     async def open(self, names: Iterable[str]) -> Mapping[str, Any]:
         """Set up what isn't yet, and return all values by name.
@@ -91,19 +171,25 @@ class ResourceScope:
         opening = self._opening.get(name)
         if opening is None:
             engine = self._run.engine
-            definition = engine.definitions.get(name)
+            definition = known_definition(name, engine.definitions)
+            if isinstance(definition, Value):
+                self.values[name] = definition.value
+                return
             if definition is None:
                 if name == CONNECTOR and engine.connector is not None:
                     self.values[name] = engine.connector
                     return
                 raise InjectionError(_missing(name, engine.definitions))
+            if definition.scope == "run" and self._parent is not None:
+                self.values[name] = (await self._parent.open([name]))[name]
+                return
             for _, needed in definition.needs:
                 if needed not in self.values:
                     await self._open(needed)
             opening = self._opening.get(name)
             if opening is None and name not in self.values:
                 opening = self._run.loop.create_task(
-                    self._set_up(definition), name=f"set up {name}"
+                    self._set_up(name, definition), name=f"set up {name}"
                 )
                 self._opening[name] = opening
         try:
@@ -112,17 +198,20 @@ class ResourceScope:
         finally:
             del opening  # what it raises must not be reachable from its own traceback
 
-    async def _set_up(self, definition: ResourceDefinition) -> None:
+    async def _set_up(self, name: str, definition: ResourceDefinition) -> None:
         arguments = {parameter: self.values[needed] for parameter, needed in definition.needs}
-        keeper = self._starting[definition.name] = _Keeper(definition, self._run.loop)
-        self.values[definition.name] = await keeper.set_up(arguments)
-        del self._starting[definition.name], self._opening[definition.name]
+        keeper = self._starting[name] = _Keeper(definition, self._run.loop)
+        self.values[name] = await keeper.set_up(arguments)
+        del self._starting[name], self._opening[name]
         self._kept.append(keeper)
         if (bus := self._run.bus) is not None:
             bus.publish(ResourceSetUp(self._run.run_id, self._run.loop.time(), definition.name))
 
     async def close(self) -> list[BaseException]:
         """Tear everything down, the last set up first; return what that raised."""
+        errors: list[BaseException] = []
+        while self._tasks:  # those that were left when a task couldn't begin
+            errors += await self._tasks.popitem()[1].close()
         for opening in self._opening.values():
             opening.cancel()
         if self._opening:
@@ -131,7 +220,6 @@ class ResourceScope:
             if not opening.cancelled():
                 opening.exception()  # its requester has raised it
         self._opening.clear()
-        errors: list[BaseException] = []
         # Those that were cut off while they were being set up come first: they are the latest.
         self._kept += self._starting.values()
         self._starting.clear()

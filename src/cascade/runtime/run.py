@@ -158,6 +158,10 @@ class Run:
         """Whether the asyncio task of a node is the run's own, so that only it can cancel it."""
         return True
 
+    def node_in_this_task(self) -> int | None:
+        """Return the node that code of the run belongs to if it has no place of its own."""
+        return None
+
     def running(self) -> list[int]:
         """Return the nodes that are under way, but for maps: these do nothing themselves."""
         return [

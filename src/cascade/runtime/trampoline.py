@@ -9,9 +9,11 @@ from time import monotonic
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+from cascade.runtime.current import Place, current_place, note_attempt
 from cascade.runtime.deadlines import Deadline, Watched, too_long
 from cascade.runtime.notes import annotate
 from cascade.runtime.resource_scopes import check_injections
+from cascade.runtime.run import to_the_end
 from cascade.runtime.timers import wait_until
 from cascade.runtime.turns import turn_of
 from cascade.spec.lazy import LazyMap, LazyResult
@@ -69,6 +71,8 @@ async def run_steps(
     try:
         if machine is not None:
             request = machine.begin()
+        elif run.owns_task_of(node):
+            current_place.set(Place(run, node))
         declared = request
         while True:
             manager = engine.manager_in_use
@@ -121,6 +125,7 @@ async def run_steps(
                     run.end_charge(node)
             if pause is not None:
                 tries += 1
+                note_attempt(run, node, tries)
                 await asyncio.sleep(0) if not pause else await wait_until(run.loop.time() + pause)
                 pause = None
                 continue
@@ -129,7 +134,9 @@ async def run_steps(
                     check_value(task, result)
                 return result
             steps += 1
-            tries = 1
+            if tries > 1:
+                tries = 1
+                note_attempt(run, node, tries)
             if result.to is None:
                 if result.kwargs or len(result.args) != task.binder.count:
                     values, keywords = task.binder.overlay(
@@ -140,7 +147,7 @@ async def run_steps(
             else:
                 task = result.to
                 values, keywords = await inject(
-                    run, task.binder.bind(*result.args, **result.kwargs)
+                    run, node, task.binder.bind(*result.args, **result.kwargs)
                 )
                 mode, timeout = _how(run, node, task)
                 version = -1  # another task may be in the scope of other rules
@@ -163,8 +170,12 @@ async def run_steps(
     except BaseException as error:
         if machine is not None:
             machine.failed(error)
+        if run.scope is not None and run.scope.has_node(run, node):
+            await close_scope(run, node, error)
         raise
     finally:
+        if run.scope is not None and run.scope.has_node(run, node):
+            await close_scope(run, node, None)
         if attempt is not None:
             run.end_attempt(node, attempt)
         if machine is not None and (further := machine.end()) is not None:
@@ -250,7 +261,26 @@ def next_step(task: Task[Any], bound: Bound, tail: TailCall) -> tuple[Task[Any],
     return tail.to, tail.to.binder.bind(*tail.args, **tail.kwargs)
 
 
-async def inject(run: Run, bound: Bound) -> Bound:
+async def close_scope(run: Run, node: int, failure: BaseException | None) -> None:
+    """Tear down what a node has for itself.
+
+    What that raises is noted on what the node has raised; otherwise the first of it is raised.
+    """
+    if isinstance(failure, GeneratorExit) or run.scope is None:
+        return  # its loop was closed: nothing can be awaited
+    errors = await to_the_end(run.scope.close_node(run, node))
+    first = errors.pop(0) if failure is None and errors else None
+    try:
+        for further in errors:
+            annotate(failure or first or further, f"then the clean-up raised {further!r}")
+        if first is not None:
+            raise first
+    finally:
+        failure = first = None
+        errors.clear()
+
+
+async def inject(run: Run, node: int, bound: Bound) -> Bound:
     """Replace the injections among arguments by the resources, setting them up if need be."""
     values, keywords = bound
     names = [value.name for value in values if type(value) is Inject]
@@ -259,7 +289,7 @@ async def inject(run: Run, bound: Bound) -> Bound:
     if not names:
         return bound
     check_injections(names, run.engine.definitions, run.engine.connector is not None)
-    found = await run.injections().open(names)
+    found = await run.injections().of_node(run, node, names).open(names)
     filled = tuple([found[v.name] if type(v) is Inject else v for v in values])
     if keywords is not None:
         keywords = {

@@ -37,6 +37,39 @@ class LazyItem(LazyResult[T_co]):
         return lazy.name + "".join(reversed(shortened))
 
 
+def _deliver(deliver: Any, key: Any, value: Any) -> None:
+    raise AssertionError("stands for a hand-over that no task makes")  # pragma: no cover
+
+
+TAP: Task[Any] = Task(_deliver, "tap", "inline")
+"""What stands in the place of a task in taps."""
+
+
+class Tap(LazyResult[None]):
+    """Hands a value over as soon as it is there; for whoever follows a run."""
+
+    __slots__ = ()
+    is_call = False
+
+    @property
+    def name(self) -> str:
+        """The name of what is handed over."""
+        value = self.bound[0][2]
+        return value.name if isinstance(value, LazyResult) else shown(self.bound[0][1])
+
+
+def tap(deliver: Callable[[Any, Any], None], key: Any, value: Any) -> LazyResult[None]:
+    """Return what calls ``deliver(key, value)`` in a run, once the value is there.
+
+    Args:
+        deliver: what to call, on the event loop.
+        key: its first argument.
+        value: may be lazy, or hold lazy results.
+    """
+    declared = TAP(deliver, key, value)
+    return make_lazy(TAP, declared.bound, declared.dependencies, declared.injections, kind=Tap)
+
+
 DEPTH = 5
 """How many keys the name of an item has at most."""
 

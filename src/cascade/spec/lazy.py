@@ -117,7 +117,9 @@ class LazyResult(_Draft, Generic[T_co]):
         """Try the task again when it fails. It holds no resources while it waits in between.
 
         The pause after the n-th attempt takes delay · backoff^(n - 1) seconds and up to `jitter`
-        more. Each step of a TailCall counts its own attempts.
+        more. An exception with an attribute `retry_after`, a finite number of seconds ≥ 0, asks
+        for a pause of at least that, as `http.HTTPStatusError` does. Each step of a TailCall
+        counts its own attempts.
 
         Args:
             max_attempts: how often it is tried altogether.
@@ -125,7 +127,7 @@ class LazyResult(_Draft, Generic[T_co]):
             backoff: how many times as long each further pause is.
             jitter: a random time of up to so many seconds is added to each pause; the engine's
                 `random` decides.
-            max_delay: the longest pause in seconds, jitter included.
+            max_delay: the longest pause in seconds, jitter and what an exception asks for included.
             on: the exceptions after which it is tried again, as one class or a tuple.
 
         Raises:

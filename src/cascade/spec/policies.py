@@ -22,7 +22,7 @@ class Retry:
     max_attempts: int = 3
     """How often it is tried altogether, at least 1."""
     delay: float = 0.0
-    """Seconds between the first attempt and the second."""
+    """Seconds between the first attempt and the second, if the error doesn't ask for more."""
     backoff: float = 1.0
     """How many times as long each further pause is."""
     jitter: float = 0.0
@@ -51,6 +51,10 @@ class Retry:
     def pause_after(self, error: Exception, attempt: int, random: Random) -> float | None:
         """Return how many seconds to wait after a failed attempt; None if it was the last one.
 
+        An error can ask for a pause: if it has an attribute `retry_after` that is a finite number
+        of seconds ≥ 0, the pause is at least that. The jitter comes on top; `max_delay` counts
+        for both.
+
         Args:
             error: what the attempt has raised.
             attempt: its number, from 1.
@@ -62,9 +66,22 @@ class Retry:
             pause = self.delay * self.backoff ** (attempt - 1)
         except OverflowError:
             pause = math.inf
+        pause = max(pause, _asked_by(error))
         if self.jitter:
             pause += random.uniform(0.0, self.jitter)
         return pause if self.max_delay is None else min(pause, self.max_delay)
+
+
+def _asked_by(error: Exception) -> float:
+    """Return the pause that an error asks for, in seconds; 0 if it asks for none."""
+    asked = getattr(error, "retry_after", None)
+    if isinstance(asked, bool) or not isinstance(asked, (int, float)):
+        return 0.0
+    try:
+        seconds = float(asked)
+    except OverflowError:
+        return 0.0
+    return seconds if 0.0 <= seconds < math.inf else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +94,8 @@ class Mapped:
     """How many children may exist at once; None: all of them."""
     collects_errors: bool = False
     """Whether the exception of a child takes the place of its value, instead of failing."""
+    defaults: tuple[str, ...] = ()
+    """The resources that only the children have injected, by the task's defaults."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,8 +10,8 @@ from typing import Any, overload
 
 from cascade.spec.checks import check_name
 
-SCOPES = ("run",)
-"""How long a resource can live: for one run."""
+SCOPES = ("run", "task")
+"""How long a resource can live: for one run, or for one task of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class ResourceDefinition:
     fn: Callable[..., Any]
     """The generator function itself."""
     scope: str
-    """How long one lives: "run"."""
+    """How long one lives: "run" or "task"."""
     is_async: bool
     """Whether `fn` is an async generator function."""
     needs: tuple[tuple[str, str], ...]
@@ -64,7 +64,8 @@ def resource(
 
     Args:
         name: the name to inject it by; the function's own by default.
-        scope: "run": set up when first needed, once a run.
+        scope: "run": set up when first needed, once a run. "task": for each task that asks, with
+            all of its attempts and steps, and torn down when that ends.
 
     Raises:
         TypeError: it isn't a generator function, or has a parameter that nobody would fill.

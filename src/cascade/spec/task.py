@@ -40,6 +40,7 @@ class Task(Generic[T_co]):
         mode: Mode,
         tags: tuple[str, ...] = (),
         timeout: float | None = None,
+        pure: bool = False,
     ) -> None:
         functools.update_wrapper(self, fn)
         self.fn = fn
@@ -52,10 +53,14 @@ class Task(Generic[T_co]):
         """Words that live rules can be for."""
         self.timeout = timeout
         """How many seconds an attempt may take, unless the call says otherwise; None: any."""
+        self.pure = pure
+        """Whether equal calls in one workflow are one."""
         self.binder = Binder(fn, name)
         """Its compiled signature."""
         self.memory: Any = None
         """Where its cached values are kept, in engines that keep none themselves."""
+        self.flights: dict[Any, Any] = {}
+        """Its cached calls that are under way, so that equal ones share a run."""
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> LazyResult[T_co]:
         """Declare a call. The arguments may hold lazy results inside lists, tuples and dicts.
@@ -114,12 +119,16 @@ class Task(Generic[T_co]):
         check_lengths(self.name, lengths)
         bound, dependencies, injections = _frozen(((), arguments))
         defaults = [value.name for value in _values_of(signature) if isinstance(value, Inject)]
+        mapped = Mapped(
+            tuple(taken_apart),
+            defaults=tuple([name for name in defaults if name not in injections]),
+        )
         made: Any = make_lazy(
             self,
             bound,
             dependencies,
             tuple(dict.fromkeys([*injections, *defaults])),
-            Policies(mapped=Mapped(tuple(taken_apart))),
+            Policies(mapped=mapped),
             kind=LazyMap,
         )
         return cast("LazyMap[T_co]", made)
@@ -204,6 +213,7 @@ def task(
     mode: Literal["thread", "inline"] | None = None,
     tags: Iterable[str] = (),
     timeout: float | None = None,
+    pure: bool = False,
 ) -> Callable[[Callable[..., Any]], Task[Any]]: ...
 def task(
     fn: Callable[..., Any] | None = None,
@@ -213,6 +223,7 @@ def task(
     mode: Literal["thread", "inline"] | None = None,
     tags: Iterable[str] = (),
     timeout: float | None = None,
+    pure: bool = False,
 ) -> Task[Any] | Callable[[Callable[..., Any]], Task[Any]]:
     """Turn a function into a task.
 
@@ -224,6 +235,8 @@ def task(
         tags: words that live rules can be for, as in ``tag:slow``.
         timeout: how many seconds an attempt may take, as with `LazyResult.with_timeout`, for
             calls that say nothing else; None: any.
+        pure: calls of equal content, about which the same was said, are one call in a workflow. A
+            call whose content can't be told is one of its own.
 
     Raises:
         TypeError: it isn't a function, its signature isn't known, it is a generator function,
@@ -260,8 +273,8 @@ def task(
                     f"task {task_name!r} is an async def: it runs on the loop and takes no mode, "
                     f"got mode={mode!r}"
                 )
-            return Task(function, task_name, "async", words, limit)
-        return Task(function, task_name, mode or "thread", words, limit)
+            return Task(function, task_name, "async", words, limit, pure)
+        return Task(function, task_name, mode or "thread", words, limit, pure)
 
     return declare if fn is None else declare(fn)
 

@@ -44,7 +44,7 @@ class FileCache:
         ValueError: an unknown format.
     """
 
-    __slots__ = ("_clock", "_directory", "_format", "flights")
+    __slots__ = ("_clock", "_directory", "_format")
 
     def __init__(
         self,
@@ -59,8 +59,6 @@ class FileCache:
         self._directory = Path(directory)
         self._format = format
         self._clock = clock
-        self.flights: dict[Any, Any] = {}
-        """The calls that are under way, so that equal ones share a run in all engines."""
 
     async def get(self, key: str) -> Hit | None:
         """Return what is kept under a key, or None.

@@ -23,13 +23,11 @@ class InMemoryCache:
         TypeError, ValueError: `max_entries` isn't a whole number ≥ 1.
     """
 
-    __slots__ = ("_entries", "_max_entries", "flights")
+    __slots__ = ("_entries", "_max_entries")
 
     def __init__(self, max_entries: int = 1024) -> None:
         self._max_entries = check_whole("max_entries", max_entries, 1)
         self._entries: OrderedDict[str, tuple[Any, float]] = OrderedDict()
-        self.flights: dict[Any, Any] = {}
-        """The calls that are under way, so that equal ones share a run in all engines."""
 
     async def get(self, key: str) -> Hit | None:
         """Return what is kept under a key, or None. Lifetimes count on the loop's clock."""

@@ -66,6 +66,8 @@ class LocalExecutor:
         context: contextvars.Context,
         loop: asyncio.AbstractEventLoop,
         receiver: Receiver,
+        node: int = -1,
+        bound: Any = None,
     ) -> Errand | None:
         """Run `call` in a thread and tell `receiver` on the loop; see `ports.DirectExecutor`.
 
@@ -76,7 +78,7 @@ class LocalExecutor:
             return None
         if self._pool is None:
             self._pool = ThreadPool(self._threads)
-        errand = self._pool.errand(call, context, loop, receiver)
+        errand = self._pool.errand(call, context, loop, receiver, node, bound)
         self._pool.queue(errand)
         return errand
 

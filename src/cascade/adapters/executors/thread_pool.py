@@ -40,14 +40,16 @@ class Errand:
         context: contextvars.Context,
         outcomes: Outcomes,
         receiver: Receiver,
+        node: int = -1,
+        bound: Any = None,
     ) -> None:
         self._box = [call]
         self.context = context
         self.outcomes = outcomes
         self.receiver = receiver
-        self.node = -1
+        self.node = node
         """For the receiver: what it is about."""
-        self.bound: Any = None
+        self.bound = bound
         """For the receiver: the arguments."""
         self.lock = None
 
@@ -145,6 +147,8 @@ class _Worker(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._pool: ThreadPool | None = pool
         self.abandoned = False
+        self.errand: Errand | None = None
+        """What it is doing."""
         self.sleeping = threading.Lock()
         """Held while it sleeps; released by whoever wakes it."""
         self.sleeping.acquire()
@@ -187,6 +191,8 @@ class ThreadPool:
         context: contextvars.Context,
         loop: asyncio.AbstractEventLoop,
         receiver: Receiver,
+        node: int = -1,
+        bound: Any = None,
     ) -> Errand:
         """Make an errand of a call, for `queue`."""
         latest, outcomes = self._latest
@@ -194,7 +200,7 @@ class ThreadPool:
             known = self._outcomes.get(loop)
             outcomes = self._outcomes[loop] = Outcomes(loop) if known is None else known
             self._latest = weakref.ref(loop), outcomes
-        return Errand(call, context, outcomes, receiver)
+        return Errand(call, context, outcomes, receiver, node, bound)
 
     def queue(self, errand: Errand) -> None:
         """Let the call be made; called by the loop's thread."""
@@ -261,7 +267,9 @@ class ThreadPool:
             call = errand.take()
             if call is not None:
                 if errand.lock is None:
+                    me.errand = errand
                     errand.outcomes.send(errand, *_outcome(errand.context, call))
+                    me.errand = None
                 else:
                     self._make_abandonable(errand, call, me)
             del errand, call

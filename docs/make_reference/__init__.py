@@ -1,0 +1,1 @@
+"""Writes the pages of docs/reference from the docstrings of the library."""
