@@ -22,6 +22,8 @@ PICTURES = "cascade/graph/render.py"
 RECORD = "cascade/adapters/run_record.py"
 FORESIGHT = "cascade/runtime/feasibility.py"
 GROUPS = "cascade/providers/process_group.py"
+COMMAND = "cascade/cli/running.py"
+TALLY = "cascade/cli/tally.py"
 FILES = "cascade/providers/files.py"
 
 CACHING = "cascade/runtime/caching.py"
@@ -60,6 +62,8 @@ KNOWING = "tests/runtime/test_current.py"
 DRAWING = "tests/graph/test_render.py"
 RECORDING = "tests/adapters/test_run_record.py"
 FORESEEING = "tests/runtime/test_feasibility.py"
+SIGNALLING = "tests/cli/test_signals.py"
+SHOWING = "tests/cli/test_progress.py::TestWhatIsSaid"
 COMMANDS = "tests/providers/test_shell.py"
 WRITING = "tests/providers/test_files.py"
 
@@ -395,6 +399,27 @@ MUTANTS = (
         "            resource = merged[name] = Resource(name)",
         "            resource = merged[name] = (manager or ResourceManager())._resource(name)",
         FORESEEING,
+    ),
+    Mutant(
+        "SIGTERM lets more tasks start",
+        COMMAND,
+        'GlobalConstraint("drain", "global", "pause")',
+        'GlobalConstraint("drain", "task:none", "pause")',
+        SIGNALLING,
+    ),
+    Mutant(
+        "a drain that is over takes away the result of a run that has ended",
+        COMMAND,
+        "if not self._tally.running and not self._tally.is_over:",
+        "if not self._tally.running:",
+        SIGNALLING,
+    ),
+    Mutant(
+        "a task that was granted what it wants is still shown as waiting",
+        TALLY,
+        "elif isinstance(event, TaskUnblocked) and self._unblock(identity):",
+        "elif isinstance(event, TaskUnblocked) and identity in self.running:",
+        SHOWING,
     ),
     Mutant(
         "a command that is ended leaves behind what it has started",

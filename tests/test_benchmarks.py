@@ -279,9 +279,9 @@ class TestFloors:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(scaling, "NODES", (1_000, 2_000))
-        monkeypatch.setattr(scaling, "AGENTS", (25,))
+        monkeypatch.setattr(scaling, "AGENTS", (200,))
         monkeypatch.setattr(scaling, "FEW", 2_000)
-        monkeypatch.setattr(scaling, "DURATION", 0.2)
+        monkeypatch.setattr(scaling, "DURATION", 0.5)
         rows = {(row.name, row.unit): row for row in scaling.scaling(True)}
         first, second = (
             rows[f"{size} nodes: declared, built and run, bytes a node", "bytes"]
@@ -289,8 +289,8 @@ class TestFloors:
         )
         assert first.ratio == 1.0
         assert second.ratio == second.cascade.median / first.cascade.median
-        assert rows["an agent's memory, 25 at once", "bytes"].cascade.median > 1_000
-        assert ("25 fireflies, processor", "% of a core") in rows
+        assert rows["an agent's memory, 200 at once", "bytes"].cascade.median > 1_000
+        assert ("200 fireflies, processor", "% of a core") in rows
 
     @pytest.mark.parametrize("world", [agents.bare, agents.with_engines])
     def test_agents_live_as_many_as_are_asked_for(self, world: agents.World) -> None:

@@ -40,6 +40,9 @@ RULES: dict[str, tuple[str, ...]] = {
         "cascade.preview",
         "cascade.pictures",
     ),
+    # The command stands above all, and brings an extra; it loads what the user names.
+    "cascade.cli": ("cascade", "typer", "rich"),
+    "cascade.cli.loading": ("cascade", "a computed name"),
     "cascade.providers": ("cascade.errors", "cascade.spec"),
     # The two exceptions: the composition root, and the tools for tests.
     "cascade.runtime.engine": (*DECLARATION, "cascade.runtime", "cascade.adapters"),
@@ -282,6 +285,10 @@ def test_the_parts_of_the_observatory_need_each_other_in_no_circle() -> None:
         ("cascade.pictures", "from cascade.runtime.engine import Engine"),
         ("cascade.preview", "from cascade.app import run"),
         ("cascade", "from cascade import testing"),
+        ("cascade", "from cascade.cli import main"),
+        ("cascade.app", "from cascade.cli.command import app"),
+        ("cascade.cli.command", "import numpy"),
+        ("cascade.cli.command", "importlib.import_module('numpy')"),
         ("cascade.testing", "from observatory.flashes import Flash"),
         ("cascade.app", "from cascade.providers import shell"),
         ("cascade.testing", "import cascade.providers.files"),
@@ -328,6 +335,7 @@ def test_a_breach_of_the_observatory_is_found(code: str) -> None:
         ("cascade.adapters.solvers.native", "from cascade.runtime import events"),
         ("cascade.runtime.engine", "from cascade.adapters.solvers.native import NativeSolver"),
         ("cascade.testing", "from cascade.app import run\nfrom cascade import task"),
+        ("cascade.cli.progress", "import rich.live\nimport cascade as cs"),
         ("cascade.providers.http", "def f():\n    import httpx"),
         ("cascade.providers.shell", "from cascade.providers.declaring import provided"),
         ("cascade.spec.lazy", "from . import policies\nfrom .amounts import check_name"),

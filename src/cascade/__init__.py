@@ -14,6 +14,7 @@
 #   preview.py   dry_run(), what a run would do
 #   pictures.py  visualize(), a workflow as a picture
 #   testing.py   virtual time and spies for tests
+#   cli/         the command `cascade`
 #
 # Who may import whom: app -> adapters, connectors -> runtime -> ports -> graph -> spec -> errors.
 

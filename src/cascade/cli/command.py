@@ -1,0 +1,222 @@
+"""The commands `run`, `plan` and `graph`, with their options and exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from cascade.cli import require
+
+require()
+
+import typer  # noqa: E402 - after the line that says what is missing
+
+import cascade as cs  # noqa: E402
+from cascade.cli.loading import FailedInFile, Workflow, load  # noqa: E402
+from cascade.cli.options import HelpWanted, check_params, params_of  # noqa: E402
+from cascade.cli.problems import UsageProblem, in_full, in_words  # noqa: E402
+from cascade.cli.progress import Progress  # noqa: E402
+from cascade.cli.running import EndedBySignal, Supervisor  # noqa: E402
+from cascade.cli.tally import Tally  # noqa: E402
+from cascade.errors import PictureError  # noqa: E402
+from cascade.pictures import SUFFIXES  # noqa: E402
+from cascade.spec.checks import check_duration  # noqa: E402
+
+FAILED, WRONG_USE = 1, 2
+
+
+class Output(StrEnum):
+    """How a result is printed."""
+
+    AUTO = "auto"
+    JSON = "json"
+    REPR = "repr"
+    NONE = "none"
+
+
+class Drawn(StrEnum):
+    """What a picture is written in."""
+
+    SVG = "svg"
+    DOT = "dot"
+    MERMAID = "mermaid"
+
+
+app = typer.Typer(
+    help="Run, plan and draw the workflows of a file.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Target = Annotated[
+    str, typer.Argument(metavar="FILE.py:NAME", help="The workflow; or package.module:NAME.")
+]
+Rest = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="-- OPTIONS", help="Options of the workflow; -- --help lists them."),
+]
+Limits = Annotated[
+    list[str] | None,
+    typer.Option("--limit", metavar="NAME=AMOUNT", help="A capacity; may be given several times."),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show whole tracebacks.")]
+
+
+@app.command()
+def run(
+    target: Target,
+    rest: Rest = None,
+    limit: Limits = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds for the whole run.")
+    ] = None,
+    grace: Annotated[
+        float, typer.Option(metavar="S", help="Seconds that SIGTERM leaves to what runs.")
+    ] = 10.0,
+    output: Annotated[
+        Output, typer.Option(help="How the result is printed; auto: JSON if it can be, else repr.")
+    ] = Output.AUTO,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Run a workflow and print its result."""
+    with _told(debug):
+        seconds = None if timeout is None else _checked(check_duration, "--timeout", timeout)
+        _checked(check_duration, "--grace", grace)
+        manager = cs.ResourceManager()
+        _checked(manager.set_capacity, _limits(limit))
+        workflow = load(target)
+        params = params_of(workflow, rest or [])
+        check_params(workflow, params)
+    with _told(debug, workflow):
+        engine = cs.Engine(resource_manager=manager)
+        tally = Tally(engine.bus, workflow.graph)
+        progress = Progress(tally, manager, quiet=quiet)
+        try:
+            plan = engine.plan(workflow.target)
+            result = Supervisor(engine, tally, progress, grace).run(plan, params, seconds)
+        finally:
+            progress.conclude()
+    with _told(debug):
+        _print(result, output)
+
+
+@app.command()
+def plan(target: Target, rest: Rest = None, limit: Limits = None, debug: Debug = False) -> None:
+    """Print what a run would do, as a tree; the exit code is 1 if something would stop it."""
+    with _told(debug):
+        limits = _limits(limit)
+        workflow = load(target)
+        params = params_of(workflow, rest or [])
+        found = _checked(
+            lambda: cs.dry_run(workflow.target, params=params, system_resources=limits)
+        )
+    typer.echo(str(found))
+    if found.problems:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def graph(
+    target: Target,
+    format: Annotated[
+        Drawn | None, typer.Option(help="By default what the name of the file says, else dot.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="A file, instead of stdout.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Draw a workflow."""
+    with _told(debug):
+        language = "dot" if output is None else SUFFIXES.get(output.suffix.lower(), "dot")
+        if format is not None:
+            language = format.value
+        workflow = load(target)
+        try:
+            picture = cs.visualize(workflow.target, format=language)
+            if output is None:
+                typer.echo(picture)
+            else:
+                output.write_text(picture + "\n", encoding="utf-8")
+        except (PictureError, OSError) as error:
+            _say(f"error: {error}")
+            raise typer.Exit(FAILED) from None
+
+
+@contextmanager
+def _told(debug: bool, workflow: Workflow | None = None) -> Iterator[None]:
+    """Tell the user of what is raised, and end with the exit code for it.
+
+    Args:
+        debug: whether whole tracebacks are shown.
+        workflow: what is being run, if anything is.
+    """
+    try:
+        yield
+    except HelpWanted as wanted:
+        typer.echo(str(wanted))
+        raise typer.Exit(0) from None
+    except UsageProblem as problem:
+        _say(in_full(problem) if debug else f"error: {problem}")
+        raise typer.Exit(WRONG_USE) from None
+    except FailedInFile as failed:
+        cause = failed.__cause__ or failed
+        _say(in_full(cause) if debug else in_words(cause, failed.file))
+        raise typer.Exit(FAILED) from None
+    except EndedBySignal as ended:
+        _say(f"ended by {ended}")
+        raise typer.Exit(128 + ended.number) from None
+    except (typer.Exit, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        if workflow is None:
+            raise
+        _say(in_full(error) if debug else in_words(error, workflow.file))
+        raise typer.Exit(FAILED) from None
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _checked(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function; what it refuses is the user's problem."""
+    try:
+        return function(*arguments)
+    except (TypeError, ValueError) as error:
+        raise UsageProblem(str(error)) from None
+
+
+def _limits(texts: list[str] | None) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for text in texts or ():
+        name, equals, amount = text.partition("=")
+        try:
+            if not name or not equals:
+                raise ValueError
+            found[name] = float(amount)
+        except ValueError:
+            raise UsageProblem(f"--limit must be NAME=AMOUNT, got {text!r}") from None
+    return found
+
+
+def _print(result: Any, output: Output) -> None:
+    if output is Output.NONE:
+        return
+    text = repr(result) if output is Output.REPR else None
+    if text is None:
+        try:
+            text = json.dumps(result, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            if output is Output.JSON:
+                _say(f"error: the result can't be written as JSON: {error}")
+                raise typer.Exit(FAILED) from None
+            text = repr(result)
+    typer.echo(text)
