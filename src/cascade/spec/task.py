@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 from cascade.spec.binding import Binder, Bound
@@ -126,8 +126,10 @@ class Task(Generic[T_co]):
         return f"<Task {self.name} ({self.mode})>"
 
 
-def elements_of(task: str, name: str, value: Any) -> list[Any]:
-    """Return the elements of what a map is to take apart.
+def elements_of(task: str, name: str, value: Any) -> Sequence[Any]:
+    """Return the elements of what a map is to take apart, in a form that nobody can change.
+
+    A range or tuple stays what it is: the elements of a long range are made one by one.
 
     Raises:
         TypeError: it isn't iterable, or is a string.
@@ -137,7 +139,7 @@ def elements_of(task: str, name: str, value: Any) -> list[Any]:
             f"{task}.map() needs an iterable for {name!r}, got {shown(value)}: "
             "use cs.constant(...) for what is the same for every child"
         )
-    return list(value)
+    return value if type(value) is range or type(value) is tuple else tuple(value)
 
 
 def check_lengths(task: str, lengths: dict[str, int]) -> None:
