@@ -14,7 +14,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from prove.mutants import MUTANTS, Mutant
+from prove.mutant import Mutant
+from prove.mutants import MUTANTS
 from prove.proofs import PROOFS, ROOT, Proof
 
 

@@ -1,12 +1,9 @@
-"""Mutants: one-line defects, each of which stands for something that goes wrong in such systems.
-
-A mutant is kept together with the tests that must fail on it. Where a line changes, its mutant has
-to change with it: a test sees to that.
-"""
+"""The kept mutants: those of limits and waiting are in here, the others in `graph_mutants`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from prove.graph_mutants import GRAPH_MUTANTS
+from prove.mutant import Mutant
 
 MANAGER = "cascade/runtime/resource_manager.py"
 QUEUE = "cascade/runtime/grant_queue.py"
@@ -32,22 +29,6 @@ TRYING = "tests/runtime/test_retry.py"
 TIMING = "tests/runtime/test_deadlines.py"
 DRIVING = "tests/runtime/test_ready_queue.py"
 MAPPING = "tests/runtime/test_map_run.py::TestSlots"
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A defect."""
-
-    sense: str
-    """What goes wrong."""
-    file: str
-    """Where, below ``src``."""
-    old: str
-    """The text that is there once."""
-    new: str
-    """What it becomes."""
-    tests: str
-    """The file of tests that must not pass on it."""
 
 
 MUTANTS = (
@@ -345,4 +326,5 @@ MUTANTS = (
         "",
         DRIVING,
     ),
+    *GRAPH_MUTANTS,
 )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from prove.__main__ import main, survives
-from prove.mutants import MUTANTS, Mutant
+from prove.mutant import Mutant
+from prove.mutants import MUTANTS
 from prove.proofs import PROOFS, ROOT, Proof
 
 
