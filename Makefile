@@ -9,7 +9,7 @@ help:
 	@echo "make test         the whole test suite"
 	@echo "make check        formatting, lint and types"
 	@echo "make reference    writes docs/reference from the docstrings"
-	@echo "make prove        the proofs that take long: each kept mutant is noticed by a test"
+	@echo "make prove        the proofs that take long: large sizes, and each kept mutant is noticed by a test"
 	@echo "make bench        the benchmarks, with peers: writes benchmarks/results.md and a figure"
 	@echo "make bench-quick  the benchmarks in their short form, which fails at twice a budget"
 

@@ -1,1 +1,1 @@
-"""Proofs that take long: kept mutants, each a defect that some test must find."""
+"""Proofs that take long: large sizes, and kept mutants, each a defect that a test must find."""

@@ -1,4 +1,8 @@
-"""Run the kept mutants: ``python -m prove``. Ends with 1 if a test doesn't notice one."""
+"""Run the long proofs and the kept mutants: ``python -m prove [WORDS ...]``.
+
+With words, only those are run that have one of them in what they say. Ends with 1 if a proof
+fails, or a test doesn't notice a mutant.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from prove.mutants import MUTANTS, Mutant
-
-ROOT = Path(__file__).parents[1]
+from prove.mutant import Mutant
+from prove.mutants import MUTANTS
+from prove.proofs import PROOFS, ROOT, Proof
 
 
 def survives(mutant: Mutant) -> bool:
@@ -44,20 +48,47 @@ def passes(tests: str, source: Path) -> bool:
     return run.returncode == 0
 
 
-def main(mutants: Sequence[Mutant] = MUTANTS) -> int:
-    """Run all mutants, after the tests on the sources as they are; return the exit code."""
+def notice(mutants: Sequence[Mutant]) -> bool:
+    """Run mutants, after their tests on the sources as they are; whether all are noticed."""
     for tests in sorted({mutant.tests for mutant in mutants}):
         if not passes(tests, ROOT / "src"):
             print(f"fails without any mutant: {tests}")
-            return 1
+            return False
     alive = 0
     for mutant in mutants:
         survived = survives(mutant)
         alive += survived
         print(f"{'NOT NOTICED' if survived else 'noticed':12} {mutant.sense}", flush=True)
-    print(f"{len(mutants) - alive} of {len(mutants)} noticed")
-    return 1 if alive else 0
+    if mutants:
+        print(f"{len(mutants) - alive} of {len(mutants)} noticed")
+    return not alive
+
+
+def hold(proofs: Sequence[Proof]) -> bool:
+    """Run proofs; whether all of them hold."""
+    failed = 0
+    for proof in proofs:
+        holds = proof.holds()
+        failed += not holds
+        print(f"{'holds' if holds else 'FAILS':12} {proof.sense}", flush=True)
+    return not failed
+
+
+def main(words: Sequence[str] = ()) -> int:
+    """Run what has one of the words in what it says, or everything; return the exit code."""
+    proofs = [proof for proof in PROOFS if is_meant(proof.sense, words)]
+    mutants = [mutant for mutant in MUTANTS if is_meant(mutant.sense, words)]
+    if not proofs and not mutants:
+        print(f"nothing to prove has any of these words in it: {', '.join(words)}")
+        return 2
+    all_hold = hold(proofs)
+    return 0 if notice(mutants) and all_hold else 1
+
+
+def is_meant(sense: str, words: Sequence[str]) -> bool:
+    """Whether one of the words is in a sentence, or there are no words."""
+    return not words or any(word in sense for word in words)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

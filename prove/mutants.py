@@ -1,12 +1,9 @@
-"""Mutants: one-line defects, each of which stands for something that goes wrong in such systems.
-
-A mutant is kept together with the tests that must fail on it. Where a line changes, its mutant has
-to change with it: a test sees to that.
-"""
+"""The kept mutants: those of limits and waiting are in here, the others in `graph_mutants`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from prove.graph_mutants import GRAPH_MUTANTS
+from prove.mutant import Mutant
 
 MANAGER = "cascade/runtime/resource_manager.py"
 QUEUE = "cascade/runtime/grant_queue.py"
@@ -66,22 +63,6 @@ SIGNALLING = "tests/cli/test_signals.py"
 SHOWING = "tests/cli/test_progress.py::TestWhatIsSaid"
 COMMANDS = "tests/providers/test_shell.py"
 WRITING = "tests/providers/test_files.py"
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A defect."""
-
-    sense: str
-    """What goes wrong."""
-    file: str
-    """Where, below ``src``."""
-    old: str
-    """The text that is there once."""
-    new: str
-    """What it becomes."""
-    tests: str
-    """The file of tests that must not pass on it."""
 
 
 MUTANTS = (
@@ -582,4 +563,5 @@ MUTANTS = (
         "fcntl.fcntl(lifeline, fcntl.F_GETFL)",
         PROGRAMS,
     ),
+    *GRAPH_MUTANTS,
 )

@@ -1,12 +1,14 @@
-"""The kept mutants fit the sources; ``make prove`` runs them all, here only one of them runs."""
+"""The kept mutants fit the sources; ``make prove`` runs all of them and the long proofs, too."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from prove.__main__ import ROOT, survives
-from prove.mutants import MUTANTS, Mutant
+from prove.__main__ import main, survives
+from prove.mutant import Mutant
+from prove.mutants import MUTANTS
+from prove.proofs import PROOFS, ROOT, Proof
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.sense)
@@ -30,3 +32,19 @@ def test_a_change_that_is_no_defect_is_not() -> None:
         "tests/runtime/test_released.py",
     )
     assert survives(harmless)
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.sense)
+def test_the_long_proofs_run_what_there_is(proof: Proof) -> None:
+    for argument in proof.arguments:
+        assert not argument.startswith("tests/") or Path(ROOT, argument).exists()
+
+
+@pytest.mark.parametrize(("code", "holds"), [("pass", True), ("exit(3)", False)])
+def test_a_proof_holds_if_it_ends_well(code: str, holds: bool) -> None:
+    assert Proof("anything", ("-c", code)).holds() is holds
+
+
+def test_words_that_nothing_has_in_it_prove_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["no such word"]) == 2
+    assert "no such word" in capsys.readouterr().out

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
+from time import process_time
 from typing import Any
 
 import pytest
@@ -79,6 +80,26 @@ def test_100_layers_of_100(task: cs.Task[int]) -> None:
     for _ in range(99):
         layer = [task(layer[place - 1], layer[place]) for place in range(100)]
     assert asyncio.run(cs.Engine().run(layer)) == [2**99] * 100
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_the_cost_of_a_node_does_not_grow_with_the_graph(plain: bool) -> None:
+    def seconds_per_node(count: int) -> float:
+        layer: list[Any] = [add(1) for _ in range(20)]
+        for _ in range(count // 20 - 1):
+            layer = [add(layer[place - 1], 1) for place in range(20)]
+        target = add(*layer) if plain else add(*layer).after(layer[0])
+        began = process_time()
+        asyncio.run(cs.Engine().run(target))
+        return (process_time() - began) / count
+
+    gc.disable()
+    try:
+        small = min(seconds_per_node(500) for _ in range(5))
+        large = min(seconds_per_node(16_000) for _ in range(2))
+    finally:
+        gc.enable()
+    assert large < 4 * small
 
 
 # Machines

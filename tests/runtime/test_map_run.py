@@ -121,6 +121,24 @@ class TestValues:
         values.append(3)
         assert cs.run(lazy) == [101, 102]
 
+    def test_also_one_that_a_task_has_made(self) -> None:
+        values = [1, 2]
+
+        @cs.task(mode="inline")
+        def made() -> list[int]:
+            return values
+
+        @cs.task(mode="inline")
+        def change(n: int) -> int:
+            values.clear()
+            return n
+
+        assert cs.run(change.map(n=made())) == [1, 2]
+
+    def test_the_elements_of_a_range_are_made_one_by_one(self) -> None:
+        everything = range(10**12)
+        assert add.map(a=everything).bound[1] == {"a": everything}
+
     def test_children_may_make_tail_calls(self) -> None:
         @cs.task
         async def countdown(n: int, steps: int = 0) -> Any:

@@ -69,6 +69,7 @@ class Deadline:
         if not self._passed or task is None:
             return
         left = task.uncancel()
+        del task  # it will have the error, whose traceback knows this frame
         if left > self._before:  # somebody else has cancelled it too, and wins
             return
         if self._attempt is not None:

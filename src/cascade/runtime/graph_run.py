@@ -74,17 +74,27 @@ class GraphRun(ReadyQueue):
             target = graph.result.node
             if type(graph.nodes[target]) is LazyResult:  # a map has no steps of its own
                 self._machine = target
-        if self._machine is not None and len(graph) == 1 and graph.plain:
-            return await self._run_machine()
-        if graph.plain and self._state is None and not self.engine.has_rules and self._all_inline():
-            done = await self._run_in_order()
-            if done < len(graph):
-                await self._run_ready_queue(done)
-        else:
-            await self._run_ready_queue()
-            if self._machine is not None and self._machine not in self._skips:
+        try:
+            if self._machine is not None and len(graph) == 1 and graph.plain:
                 return await self._run_machine()
-        return self._result()
+            if (
+                graph.plain
+                and self._state is None
+                and not self.engine.has_rules
+                and self._all_inline()
+            ):
+                done = await self._run_in_order()
+                if done < len(graph):
+                    await self._run_ready_queue(done)
+            else:
+                await self._run_ready_queue()
+                if self._machine is not None and self._machine not in self._skips:
+                    return await self._run_machine()
+            return self._result()
+        finally:
+            # The traceback of an error knows this run: whoever keeps one must not keep the values.
+            self._values.clear()
+            self._state = None
 
     def owns_task_of(self, node: int) -> bool:
         """Whether the asyncio task of a node is the run's own: the machine's is the caller's."""

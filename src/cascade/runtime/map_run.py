@@ -152,16 +152,20 @@ class MapRun(Run):
             await self._ended
         except asyncio.CancelledError:
             await self._stop()
+            self._values.clear()
             raise
         finally:
             self.rest_skipped()
         failure, self._failure = self._failure, None
         if failure is not None:
+            self._values.clear()
             try:
                 raise failure
             finally:
                 del failure
-        return self._values
+        # The errors in it, if they are collected, know this run by their tracebacks.
+        values, self._values = self._values, []
+        return values
 
     def _go_on(self) -> None:
         """Start children while there is room, and tell the end once all have ended."""

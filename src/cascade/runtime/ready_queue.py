@@ -277,7 +277,10 @@ class ReadyQueue(Run):
             except asyncio.CancelledError as error:
                 interrupted = error
         self._ready.clear()  # what some have released by ending well all the same
-        return interrupted
+        try:
+            return interrupted
+        finally:
+            interrupted = None  # its traceback knows this frame
 
     # Starting a node
 

@@ -152,6 +152,8 @@ class Run:
         """A node asks for nothing any more."""
         if self.attempts is not None:
             del self.attempts[node]
+        # Contexts keep it, such as that of a cancelled timer: it must not keep the task's result.
+        attempt.task = None
         current_attempt.set(attempt.parent)
 
     def owns_task_of(self, node: int) -> bool:

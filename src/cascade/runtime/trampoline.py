@@ -109,13 +109,16 @@ async def run_steps(
                 elif mode == "inline":
                     result = task.fn(*values) if keywords is None else task.fn(*values, **keywords)
                 else:
-                    job = engine.executor.execute(
-                        partial(task.fn, *values, **(keywords or {}))
-                        if mode == "thread"
-                        else away(task, values, keywords),
-                        mode,
+                    # Not by way of a name: what it raises knows this frame.
+                    result = await _outcome(
+                        engine.executor.execute(
+                            partial(task.fn, *values, **(keywords or {}))
+                            if mode == "thread"
+                            else away(task, values, keywords),
+                            mode,
+                        ),
+                        task.name,
                     )
-                    result = await _outcome(job, task.name)
             except Exception as error:
                 pause = run.pause_after(node, tries, error)
                 if pause is None:
@@ -214,12 +217,14 @@ async def _in_time(
     if task.mode == "process":
         # Cancelling ends the process, and what it holds can go back: nothing is left behind.
         with Deadline(task.name, timeout, attempt, run.loop):
-            job = run.engine.executor.execute(away(task, values, keywords), task.mode)
-            return await _outcome(job, task.name)
+            executor = run.engine.executor
+            return await _outcome(
+                executor.execute(away(task, values, keywords), task.mode), task.name
+            )
     watched = Watched(call)
     try:
-        job = run.engine.executor.execute(watched, task.mode, timeout=timeout)
-        return await _outcome(job, task.name)
+        executor = run.engine.executor
+        return await _outcome(executor.execute(watched, task.mode, timeout=timeout), task.name)
     except TimeoutError:
         if watched.over:
             raise  # the function's own
@@ -265,7 +270,7 @@ async def _outcome(job: Awaitable[Any], name: str) -> Any:
             annotate(cancelled, f"{name!r} raised meanwhile: {future.exception()!r}")
         raise
     finally:
-        del future
+        del future, job  # what it has raised knows this frame
 
 
 def next_step(task: Task[Any], bound: Bound, tail: TailCall) -> tuple[Task[Any], Bound]:

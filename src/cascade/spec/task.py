@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 from cascade.spec.binding import Binder, Bound
@@ -163,8 +163,10 @@ def _again(module: str, qualified_name: str, fn: Callable[..., Any], *parts: Any
     return Task(fn, *parts)
 
 
-def elements_of(task: str, name: str, value: Any) -> list[Any]:
-    """Return the elements of what a map is to take apart.
+def elements_of(task: str, name: str, value: Any) -> Sequence[Any]:
+    """Return the elements of what a map is to take apart, in a form that nobody can change.
+
+    A range or tuple stays what it is: the elements of a long range are made one by one.
 
     Raises:
         TypeError: it isn't iterable, or is a string.
@@ -174,7 +176,7 @@ def elements_of(task: str, name: str, value: Any) -> list[Any]:
             f"{task}.map() needs an iterable for {name!r}, got {shown(value)}: "
             "use cs.constant(...) for what is the same for every child"
         )
-    return list(value)
+    return value if type(value) is range or type(value) is tuple else tuple(value)
 
 
 def check_lengths(task: str, lengths: dict[str, int]) -> None:

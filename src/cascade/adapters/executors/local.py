@@ -135,18 +135,21 @@ class LocalExecutor:
 
 async def _within(job: asyncio.Future[Any], timeout: float, pool: ThreadPool | None) -> Any:
     try:
-        await asyncio.wait([job], timeout=timeout)
-    except asyncio.CancelledError:
-        job.cancel()
-        await job  # ends at once if it could be withdrawn, otherwise with the call
-        raise
-    if not job.done():
-        if not job.cancel():
-            job.add_done_callback(_retrieve)
-            if pool is not None and isinstance(job, Job):
-                pool.abandon(job)
-        raise TimeoutError(f"the call did not end within {timeout:g} s")
-    return job.result()
+        try:
+            await asyncio.wait([job], timeout=timeout)
+        except asyncio.CancelledError:
+            job.cancel()
+            await job  # ends at once if it could be withdrawn, otherwise with the call
+            raise
+        if not job.done():
+            if not job.cancel():
+                job.add_done_callback(_retrieve)
+                if pool is not None and isinstance(job, Job):
+                    pool.abandon(job)
+            raise TimeoutError(f"the call did not end within {timeout:g} s")
+        return job.result()
+    finally:
+        del job  # what it has raised knows this frame
 
 
 async def _killed_after(job: asyncio.Future[Any], timeout: float) -> Any:

@@ -283,6 +283,7 @@ class ThreadPool:
         with errand.lock:
             errand.worker = None
         errand.outcomes.send(errand, *outcome)
+        del errand, outcome  # the frame of an error's traceback knows this one
 
     def close(self) -> list[threading.Thread]:
         """Let the workers end after what is queued; return them to be joined."""

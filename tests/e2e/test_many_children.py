@@ -1,0 +1,41 @@
+"""Memory doesn't grow with the children that a map has had; `prove/million.py` has a million."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+from typing import Any
+
+import pytest
+
+import cascade as cs
+
+CHILDREN = 30_000
+LOOKS = (10_000, 29_999)
+"""The children that look how much memory there is."""
+
+
+@pytest.mark.parametrize("mode", ["inline", "async"])
+def test_30_000_windowed_children_take_no_more_than_10_000(mode: str) -> None:
+    traced: list[int] = []
+
+    def look(n: int) -> None:
+        if n in LOOKS:
+            traced.append(tracemalloc.get_traced_memory()[0])
+
+    async def look_later(n: int) -> None:
+        await asyncio.sleep(0)
+        look(n)
+
+    task: cs.Task[Any] = cs.task(look_later) if mode == "async" else cs.task(mode="inline")(look)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        children = task.map(n=range(CHILDREN)).windowed(300)
+        values = asyncio.run(cs.Engine().run(children))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert values == [None] * CHILDREN
+    assert traced[1] - traced[0] < 2**18
+    assert most - before < 2**21  # those under way, and the list of the values
