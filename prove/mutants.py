@@ -28,7 +28,6 @@ CONTENT = "cascade/spec/content.py"
 CHOICES = "cascade/runtime/routing.py"
 GRAPH_RUN = "cascade/runtime/graph_run.py"
 INPUTS = "cascade/spec/inputs.py"
-SCOPES = "cascade/runtime/resource_scopes.py"
 
 PROCESSES = "cascade/adapters/executors/process_pool.py"
 WORKER = "cascade/adapters/executors/worker_process.py"

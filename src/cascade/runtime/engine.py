@@ -20,7 +20,7 @@ from cascade.runtime.bus import MessageBus
 from cascade.runtime.constraints import ConstraintManager
 from cascade.runtime.graph_run import GraphRun
 from cascade.runtime.machine_run import MachineRun
-from cascade.runtime.notes import annotate
+from cascade.runtime.notes import annotate, raise_first
 from cascade.runtime.resource_manager import ResourceManager
 from cascade.runtime.resource_scopes import CONNECTOR, check_injections
 from cascade.runtime.run import Run, to_the_end
@@ -414,16 +414,10 @@ class Engine:
             except Exception as error:
                 annotate(error, "while disconnecting the engine's connector")
                 errors.append(error)
-        first = errors.pop(0) if failure is None and errors else None
         try:
-            for further in errors:
-                annotate(failure or first or further, f"then the clean-up raised {further!r}")
-            if first is not None:
-                raise first
+            raise_first(errors, failure)
         finally:
-            # The frame is in the traceback of what it raises: it must not refer to that.
-            failure = first = further = None  # type: ignore[assignment]
-            errors.clear()
+            failure = None  # the frame may be in its traceback
 
     def _is_plain_machine(self, target: LazyResult[Any]) -> bool:
         """Whether a machine has no inputs and nobody else has a say, so that it needs no graph."""

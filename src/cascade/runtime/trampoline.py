@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cascade.ports import ProcessCall
 from cascade.runtime.current import Place, current_place, note_attempt
 from cascade.runtime.deadlines import Deadline, Watched, too_long
-from cascade.runtime.notes import annotate
+from cascade.runtime.notes import annotate, raise_first
 from cascade.runtime.resource_scopes import check_injections
 from cascade.runtime.run import to_the_end
 from cascade.runtime.timers import wait_until
@@ -287,16 +287,10 @@ async def close_scope(run: Run, node: int, failure: BaseException | None) -> Non
     """
     if isinstance(failure, GeneratorExit) or run.scope is None:
         return  # its loop was closed: nothing can be awaited
-    errors = await to_the_end(run.scope.close_node(run, node))
-    first = errors.pop(0) if failure is None and errors else None
     try:
-        for further in errors:
-            annotate(failure or first or further, f"then the clean-up raised {further!r}")
-        if first is not None:
-            raise first
+        raise_first(await to_the_end(run.scope.close_node(run, node)), failure)
     finally:
-        failure = first = None
-        errors.clear()
+        failure = None  # the frame may be in its traceback
 
 
 async def inject(run: Run, node: int, bound: Bound) -> Bound:
