@@ -6,6 +6,9 @@ import importlib.util
 
 from cascade.errors import MissingExtraError
 
+EXTRAS = {"pyarrow": "record", "matplotlib": "plot"}
+"""The extra that brings a package, where it isn't "observatory"."""
+
 
 def require(feature: str, *packages: str) -> None:
     """Raise unless packages are installed; none of them is imported.
@@ -15,4 +18,4 @@ def require(feature: str, *packages: str) -> None:
     """
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(feature, package, "observatory")
+            raise MissingExtraError(feature, package, EXTRAS.get(package, "observatory"))

@@ -20,6 +20,15 @@ def test_what_is_missing_is_named_with_its_extra() -> None:
         require("tests", "numpy", "nowhere")
 
 
+@pytest.mark.parametrize(("package", "extra"), [("pyarrow", "record"), ("matplotlib", "plot")])
+def test_what_has_an_extra_of_its_own_is_named_with_it(
+    monkeypatch: pytest.MonkeyPatch, package: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=rf"needs .{package}.*\[{extra}\]"):
+        require("tests", package)
+
+
 @pytest.mark.parametrize(
     ("module", "package"),
     [
