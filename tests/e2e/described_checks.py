@@ -65,10 +65,10 @@ def check_calls(description: Description, expected: Evaluation, found: Report, k
     for place, key in expected.keys.items():
         sharing.setdefault(key, []).append(place)
         # Which of those that share a value makes it isn't said.
-        if not found.calls[place] and not _fails(description, expected, place):
+        if not found.calls[place] and not _fails(expected, place):
             usual.pop(place, None)
     for key, places in sharing.items():
-        if _fails(description, expected, places[0]):
+        if _fails(expected, places[0]):
             continue
         makers = [place for place in places if found.calls[place]]
         if any(expected.calls[place] for place in places) and key not in kept:
@@ -80,7 +80,7 @@ def check_calls(description: Description, expected: Evaluation, found: Report, k
     assert again == Counter({key: count - 1 for key, count in found.calls.items() if count > 1})
 
 
-def _fails(description: Description, expected: Evaluation, place: Place) -> bool:
+def _fails(expected: Evaluation, place: Place) -> bool:
     """Whether a child fails whose map collects errors."""
     node, child = place
     outcome = expected.outcomes[node]
@@ -143,7 +143,11 @@ def check_endings(
             assert node in expected.of(Failed)
         if last.kind == "TaskFinished" and last.detail[0] == "succeeded" and child is None:
             assert node not in expected.of(Failed)
-        if found.error in (None, ("SkippedError",)) and child is None:
+        if found.error not in (None, ("SkippedError",)):
+            continue
+        if child is not None:
+            assert reason in (None, "CacheHit") or _fails(expected, (node, child))
+        else:
             assert (node in never) == (reason not in (None, "CacheHit"))
             assert (node in expected.of(Pruned)) == (reason == "Pruned")
             assert reason != "Cancelled"

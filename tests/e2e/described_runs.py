@@ -86,12 +86,12 @@ class World:
         self._values: list[tuple[int, ref[Value]]] = []
         nodes = self.description.nodes
         self._consumers: dict[int, list[int]] = {number: [] for number in self.places}
-        self._followers: dict[int, list[int]] = {number: [] for number in self.places}
+        self._followers: dict[int, set[int]] = {number: set() for number in self.places}
         for number in self.places:
             for other in {*nodes[number].needs, *nodes[number].branches}:
                 self._consumers[other].append(number)
             for other in nodes[number].after:
-                self._followers[other].append(number)
+                self._followers[other].add(number)
         self._has_threads = any(node.kind == "thread" for node in nodes)
         self._asked = set(uses(self.description.target))
         self.begin()
@@ -104,6 +104,7 @@ class World:
         """A run begins, with nothing known of it."""
         self.told: list[Told] = []
         self.calls: Counter[Place] = Counter()
+        self._begun: set[int] = set()
         self._ended: set[int] = set()
 
     # What the tasks do
@@ -162,16 +163,22 @@ class World:
         return (
             not self.is_kept(number)
             and number not in self._asked
-            # Nothing is told of a router: it has chosen when whoever waits for it has ended.
             and (number in self._ended or not node.has_events)
-            and all(
-                other in self._ended for other in self._followers[number] if not node.has_events
-            )
+            and (not self._ends_later(number) or self._followers[number] <= self._begun)
             and all(
                 self._is_gone(other) if self._passes_on(other) else other in self._ended
                 for other in self._consumers[number]
             )
         )
+
+    def _ends_later(self, number: int) -> bool:
+        """Whether only who waits for a node can know that it is done with, and not by events.
+
+        Nothing is told of routers, and what nobody needs is handed to a state backend all the same.
+        """
+        is_unneeded = not self._consumers[number]
+        is_told = self.description.nodes[number].has_events
+        return not is_told or (is_unneeded and self.description.keeps_state)
 
     def _passes_on(self, number: int) -> bool:
         """Whether values that a node is given are, or are in, its own."""
@@ -192,8 +199,10 @@ class World:
         error = getattr(event, "error", None)
         detail.append(type(error).__name__)
         self.told.append(Told(event.run_id, event.time, kind, node, child, tuple(detail)))
-        if child is None and node is not None and is_well_ended(self.told[-1]):
-            self._ended.add(node)
+        if child is None and node is not None:
+            self._begun.add(node)
+            if is_well_ended(self.told[-1]):
+                self._ended.add(node)
 
 
 def is_well_ended(told: Told) -> bool:

@@ -7,12 +7,28 @@ from typing import Any
 
 from hypothesis import strategies as st
 from tests.e2e.descriptions import Description, Expression, Node, Use
-from tests.e2e.random_nodes import KINDS, MIXTURES, expressions, nodes, one_of, plain_nodes
+from tests.e2e.random_nodes import KINDS, MIXTURES, Numbers, expressions, nodes, one_of, plain_nodes
+
+
+@st.composite
+def targets(draw: st.DrawFn, numbers: Numbers, last: int, mixture: str) -> Expression:
+    """What is asked for: the last node, and perhaps some others, or all."""
+    if last not in numbers:  # what comes after all others
+        some = draw(st.lists(one_of(numbers).map(Use), max_size=2))
+        return [Use(last), *some] if some else Use(last)
+    everything: Expression = [Use(number) for number in numbers]
+    use: st.SearchStrategy[Expression] = one_of(numbers).map(Use)
+    several = st.lists(st.one_of(use, use, expressions(numbers)), min_size=2, max_size=5)
+    some_more = several.map(lambda parts: [Use(last), *parts])
+    kinds = [st.just(everything), some_more, st.just(Use(last)), some_more]
+    if mixture == "repeats":  # equal calls side by side
+        kinds += [st.just(everything)] * 4
+    return draw(st.one_of(kinds))
 
 
 @st.composite
 def descriptions(draw: st.DrawFn) -> Description:
-    """A graph of up to twelve nodes; one in four is plain, or all of one kind."""
+    """A graph of up to twelve nodes, and often one more that sees the end of all others."""
     mixture = draw(st.sampled_from([*MIXTURES, "plain"]))
     kinds = draw(st.sampled_from([KINDS, KINDS, *[(kind,) for kind in KINDS]]))
     if mixture == "repeats" and draw(st.booleans()):
@@ -30,16 +46,12 @@ def descriptions(draw: st.DrawFn) -> Description:
         made.append(node)
         if draw(st.integers(0, 4)):
             only_branches.update(node.branches)
-    count = len(made)
-    numbers = tuple(number for number in range(count) if number not in only_branches)
-    one: st.SearchStrategy[Expression] = one_of(numbers).map(Use)
-    several = st.lists(st.one_of(one, one, expressions(numbers)), min_size=2, max_size=5)
-    several = several.map(lambda parts: [Use(count - 1), *parts])
-    everything: st.SearchStrategy[Expression] = st.just([Use(number) for number in numbers])
-    targets = [everything, several, st.just(Use(count - 1)), several]
-    if mixture == "repeats":  # equal calls side by side
-        targets += [everything] * 4
-    target = draw(st.one_of(targets))
+    numbers = tuple(number for number in range(len(made)) if number not in only_branches)
+    if draw(st.integers(0, 2)):
+        # Called when all others have ended, it sees whether values are there that nobody needs.
+        witness = Node(draw(st.sampled_from(kinds)), after=numbers)
+        made.append(witness)
+    target = draw(targets(numbers, len(made) - 1, mixture))
     moments = st.integers(0, 12).map(lambda halves: halves / 2)
     has_caches = any(node.lifetime is not None for node in made)
     earlier: Any = st.none()
