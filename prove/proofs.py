@@ -36,10 +36,11 @@ class Proof:
 
 PROOFS = (
     Proof(
-        "2,000 random graphs agree with a plain evaluation and leave nothing",
+        "2,000 random graphs, and 250 with processes, agree with a plain evaluation and leave nothing",
         (
             *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"),
             *("-o", "faulthandler_timeout=0", "tests/e2e/test_random_graphs.py"),
+            "tests/e2e/test_random_process_graphs.py",
         ),
         {"CASCADE_EXAMPLES": "2000"},
     ),

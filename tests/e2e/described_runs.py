@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 from weakref import ref
 
-from tests.e2e.described_tasks import Tasks, declare, given
+from tests.e2e.described_tasks import Away, Tasks, declare, given
 from tests.e2e.descriptions import (
     CAPACITIES,
     Broken,
@@ -97,8 +97,8 @@ class World:
         self.begin()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Where arguments count by their content, the world is always the same."""
-        return str, ("the world",)
+        """What of it goes to other processes, and counts where arguments count by content."""
+        return Away, (self.description.nodes,)
 
     def begin(self) -> None:
         """A run begins, with nothing known of it."""
@@ -215,17 +215,28 @@ def is_well_ended(told: Told) -> bool:
 # Running it
 
 
-def report(description: Description) -> list[Report]:
-    """Run what a description describes, on virtual time; once more if there is an earlier run."""
+def report(
+    description: Description,
+    run: Callable[[Any], Any] = run_virtual,
+    executor: cs.LocalExecutor | None = None,
+) -> list[Report]:
+    """Run what a description describes; once more if there is an earlier run.
+
+    Args:
+        description: what it is.
+        run: runs a coroutine; on virtual time by default.
+        executor: that of the engines; by default each has its own.
+    """
     gc.disable()  # whatever is freed, must be so by counting references
     try:
         with mock.patch.dict(os.environ, given(description, "env")):
-            return run_virtual(_reports(description))
+            reports: list[Report] = run(_reports(description, executor))
+            return reports
     finally:
         gc.enable()
 
 
-async def _reports(description: Description) -> list[Report]:
+async def _reports(description: Description, executor: cs.LocalExecutor | None) -> list[Report]:
     world, tasks = World(description), Tasks()
     cache = cs.InMemoryCache() if description.own_cache else None
     moments = [] if description.earlier is None else [description.earlier]
@@ -233,7 +244,7 @@ async def _reports(description: Description) -> list[Report]:
     reports: list[Report] = []
     for moment in moments:
         world.begin()
-        reports.append(await _report(description, world, tasks, cache, moment))
+        reports.append(await _report(description, world, tasks, cache, executor, moment))
     for task in tasks.made:
         task.memory = cache = None
     world.look_for("when the caches were gone", lambda _: True)
@@ -245,6 +256,7 @@ async def _report(
     world: World,
     tasks: Tasks,
     cache: cs.InMemoryCache | None,
+    executor: cs.LocalExecutor | None,
     moment: float,
 ) -> Report:
     loop = asyncio.get_running_loop()
@@ -253,7 +265,10 @@ async def _report(
     loop.set_exception_handler(lambda _, context: left.append(str(context)))
     factory = InMemoryStateBackend if description.keeps_state else None
     engine = cs.Engine(
-        system_resources=CAPACITIES, state_backend_factory=factory, cache_backend=cache
+        system_resources=CAPACITIES,
+        state_backend_factory=factory,
+        cache_backend=cache,
+        executor=executor,
     )
     engine.bus.subscribe(events.Event, world.tell)
     run = asyncio.ensure_future(

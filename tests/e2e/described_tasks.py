@@ -5,7 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
-from tests.e2e.descriptions import CALLS, INPUTS, Description, Node, Use, filled, is_for_ever
+from tests.e2e.descriptions import (
+    CALLS,
+    INPUTS,
+    Broken,
+    Description,
+    Node,
+    Use,
+    failures_of,
+    filled,
+    is_for_ever,
+    value_of,
+)
 
 import cascade as cs
 
@@ -21,6 +32,27 @@ class Called(Protocol):
 
     def call(self, source: int, child: int | None, arguments: Any) -> Any:
         """Do what the node does that is running, and return its value."""
+
+
+class Away:
+    """The world as it is in another process: nobody there knows which of equal calls it makes."""
+
+    def __init__(self, nodes: tuple[Node, ...]) -> None:
+        self.nodes = nodes
+
+    def node(self, number: int) -> Node:
+        """Return what was described under a number."""
+        return self.nodes[number]
+
+    def enter(self) -> None:
+        """Nobody counts the calls."""
+
+    def call(self, source: int, child: int | None, arguments: Any) -> Any:
+        """Do what a node does, which fails each time or never."""
+        node = self.nodes[source]
+        if failures_of(node, child) >= node.attempts:
+            raise Broken(source, child, node.attempts)
+        return value_of(node, source, child, arguments)
 
 
 def work(world: Called, source: int, arguments: Any) -> Any:
@@ -86,7 +118,7 @@ class Tasks:
                 "suspending": (work_suspending, work_child_suspending),
             }
             function = functions.get(node.kind, (work, work_child))[node.children is not None]
-            mode: Any = "inline" if node.kind == "inline" else None
+            mode: Any = node.kind if node.kind in ("inline", "process") else None
             self._made[about] = cs.task(mode=mode, name="work", pure=node.pure)(function)
         return self._made[about]
 

@@ -245,16 +245,20 @@ def _attempted(
         return _Raised(InfeasibleRequestError())
     if node.kind == "item":
         return _item(*arguments)
+    # Equal calls with a cache share a value: it doesn't depend on which child it is.
+    which, source = (child if node.lifetime is None else None), description.source(number)
     failures = failures_of(node, child)
+    if node.kind == "process":  # nobody counts the calls there, nor knows whose they are
+        if failures >= node.attempts:
+            return _Raised(Broken(source, which, node.attempts))
+        return value_of(node, source, which, arguments)
     evaluation.calls[place] = min(failures + 1, node.attempts)
     if node.kind == "suspending" and node.timeout is not None and node.seconds > node.timeout:
         evaluation.calls[place] = node.attempts
         return _Raised(TimeoutError())
     if failures >= node.attempts:
         return _Raised(Broken(number, child, node.attempts))
-    # Equal calls with a cache share a value: it doesn't depend on which child it is.
-    which = child if node.lifetime is None else None
-    return value_of(node, description.source(number), which, arguments)
+    return value_of(node, source, which, arguments)
 
 
 def _item(container: Any, key: Any) -> Any:
