@@ -36,7 +36,7 @@ class Proof:
 
 PROOFS = (
     Proof(
-        "2,000 random graphs, and 250 with processes, agree with a plain evaluation and leave nothing",
+        "2,250 random graphs agree with a plain evaluation and leave nothing",
         (
             *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"),
             *("-o", "faulthandler_timeout=0", "tests/e2e/test_random_graphs.py"),

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from math import inf
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from tests.e2e.described_checks import (
     Kept,
     check_caches,
@@ -16,14 +18,43 @@ from tests.e2e.described_checks import (
     check_outcome,
 )
 from tests.e2e.described_runs import report
-from tests.e2e.descriptions import Description
+from tests.e2e.descriptions import Description, Node, Use
 from tests.e2e.plain_evaluation import evaluate, without_repeats
 from tests.e2e.random_descriptions import descriptions
+
+ROUTED = Description(
+    (
+        Node("inline"),
+        Node("inline"),
+        Node("router", (Use(0),), branches=(0, 1)),
+        Node("router", (1,), branches=(2, 1)),
+        Node("inline", (Use(2), Use(3))),
+        Node("inline", after=(2, 3, 4)),
+    ),
+    Use(5),
+)
+CACHED = Description(
+    (
+        Node("suspending", (), seconds=1.0),
+        Node("suspending", (Use(0),), seconds=1.0, lifetime=inf),
+        Node("suspending", (Use(0),), seconds=1.0, lifetime=inf, like=1),
+        Node("inline", after=(1, 2)),
+    ),
+    Use(3),
+    earlier=inf,
+)
+STUCK = Description(
+    (Node("inline"), Node("inline", after=(0,)), Node("router", (Use(1),), branches=(0,))), Use(2)
+)
 
 EXAMPLES = int(os.environ.get("CASCADE_EXAMPLES", "80"))
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(description=ROUTED).via("a branch runs that isn't chosen, and its value is kept")
+@example(description=CACHED).via("equal calls run side by side, and again")
+@example(description=replace(CACHED, earlier=1.5)).via("the calls of a cancelled run are kept")
+@example(description=STUCK).via("a choice waits for itself")
 @given(description=descriptions())
 def test_a_run_agrees_with_a_plain_evaluation_and_leaves_nothing(description: Description) -> None:
     reports = report(description)

@@ -66,7 +66,7 @@ def in_real_time(description: Description) -> Description:
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-@given(description=descriptions(("process", "process", "thread", "inline", "async")))
+@given(description=descriptions(("process",) * 4 + ("thread", "inline", "async")))
 def test_processes_agree_with_a_plain_evaluation(
     executor: cs.LocalExecutor, description: Description
 ) -> None:
