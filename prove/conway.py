@@ -1,7 +1,8 @@
 """Life on a torus of agents, longer than there is time for in a test: exact, and in step.
 
 ``python -m prove.conway virtual`` makes 500 generations of 64×64 cells, ``real`` a minute of 32×32,
-five generations a second. Ends with 1 if a step is wrong, or if there is any drift.
+five generations a second. Ends with 1 if a step is wrong, or, on virtual time, if there is any
+drift; in real time that depends on what else the machine has to do, and is only printed.
 """
 
 from __future__ import annotations
@@ -23,14 +24,18 @@ WORLDS: dict[Clock, ConwayConfig] = {
 
 
 def is_exact(summary: ConwaySummary) -> bool:
-    """Whether all generations were made, each as it should be, and in step."""
+    """Whether all generations were made, each as it should be."""
     made = summary.generations
     return (
         made["whole"] == made["wanted"]
         and summary.steps == summary.width * summary.height * made["wanted"]
         and summary.step_errors == 0
-        and summary.drift == {"apart": 0, "behind": 0}
     )
+
+
+def is_in_step(summary: ConwaySummary) -> bool:
+    """Whether there was no drift at all."""
+    return summary.drift == {"apart": 0, "behind": 0}
 
 
 def main(clock: Clock) -> int:
@@ -39,7 +44,7 @@ def main(clock: Clock) -> int:
     run = experiment.run()
     summary = run_virtual(run) if clock == "virtual" else asyncio.run(run)
     print_summary(summary)
-    return not is_exact(summary)
+    return not (is_exact(summary) and (clock == "real" or is_in_step(summary)))
 
 
 if __name__ == "__main__":

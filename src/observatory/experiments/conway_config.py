@@ -19,6 +19,8 @@ PATTERNS: Mapping[str, tuple[str, ...]] = {
 }
 """The other patterns, row by row; they stand in the middle of an empty world."""
 PATTERN_NAMES = ", ".join((RANDOM, *PATTERNS))
+DENSITY = 0.3
+"""With which probability a cell of a random world lives at first, by default."""
 SMALLEST = 3
 """Cells in a row, and rows, at least: on less, a cell would be its own neighbour."""
 MOST_CELLS = 1_000_000
@@ -33,7 +35,7 @@ class ConwayConfig:
         TypeError, ValueError: a setting is no number or out of its range; the error names it.
     """
 
-    width: int = 64
+    width: int = 48
     """Cells in a row of the torus, at least 3."""
     height: int = 40
     """Rows, at least 3."""
@@ -45,7 +47,7 @@ class ConwayConfig:
     """How many cells may be at work at the same time; None: all of them."""
     pattern: str = RANDOM
     """What the world begins with: "random", or the name of one of `PATTERNS`."""
-    density: float = 0.3
+    density: float = DENSITY
     """With which probability a cell of a random world lives at first."""
     seed: int = 0
     """Where a random world comes from."""

@@ -1,6 +1,6 @@
 """The command `conway`: Life whose cells are agents, checked in each generation.
 
-``python -m observatory.experiments.run_conway --width 64 --height 40``
+``python -m observatory.experiments.run_conway --width 64 --height 64``
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Annotated
 
 from observatory.experiments import console
 from observatory.experiments.conway import Conway, ConwaySummary
-from observatory.experiments.conway_config import PATTERN_NAMES, RANDOM, ConwayConfig
+from observatory.experiments.conway_config import DENSITY, PATTERN_NAMES, RANDOM, ConwayConfig
 from observatory.experiments.conway_view import ConwayView
 from observatory.experiments.report import present
 from observatory.visualization.terminal import can_show
@@ -37,7 +37,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command(help="Life whose cells are agents that only hear their neighbours, checked.")
 def conway(
-    width: Annotated[int, console.whole_option("--width", help="Cells in a row.")] = 64,
+    width: Annotated[int, console.whole_option("--width", help="Cells in a row.")] = 48,
     height: Annotated[int, console.whole_option("--height", help="Rows of cells.")] = 40,
     generations: Annotated[
         int, console.whole_option("--generations", help="How many generations are made.")
@@ -60,7 +60,7 @@ def conway(
             "--density",
             parser=console.number,
             metavar="P",
-            help="The share of living cells in a random world, 0 to 1; default: 0.3.",
+            help=f"The share of living cells in a random world, 0 to 1; default: {DENSITY}.",
         ),
     ] = None,
     seed: Annotated[
@@ -87,7 +87,7 @@ def conway(
             interval=interval,
             limit=limit,
             pattern=pattern,
-            density=0.3 if density is None else density,
+            density=DENSITY if density is None else density,
             seed=console.some_seed() if seed is None else seed,
         )
         console.check_clock(time)

@@ -1,6 +1,6 @@
 """The command `observatory`: all experiments and what belongs to them, each a command of its own.
 
-``python -m observatory conway --width 64 --height 40``
+``python -m observatory conway --pattern glider``
 """
 
 from __future__ import annotations

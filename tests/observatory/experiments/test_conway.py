@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prove.conway import is_exact
+from prove.conway import is_exact, is_in_step
 from typer.testing import CliRunner
 
 from cascade.errors import VirtualDeadlockError
@@ -56,6 +56,7 @@ def test_a_large_world_is_exact_and_in_step() -> None:
     # Two million steps of it are a proof: python -m prove "million steps of Life"
     summary = run(ConwayConfig(width=64, height=64, generations=5, seed=1))
     assert is_exact(summary)
+    assert is_in_step(summary)
     assert summary.steps == 64 * 64 * 5
     assert (summary.time, summary.duration) == ("virtual", 5 * 0.2)
     assert summary.lateness_s["max"] == 0.0
