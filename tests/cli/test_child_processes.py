@@ -120,9 +120,7 @@ def running(
                     os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_to_the_command(tmp_path: Path, number: signal.Signals, code: int) -> None:
     with running(tmp_path, "both", BOTH, "--grace", 0.1) as run:
         run.process.send_signal(number)
