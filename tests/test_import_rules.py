@@ -52,9 +52,16 @@ RULES: dict[str, tuple[str, ...]] = {
 }
 """What each layer may import beside itself; the most specific line counts."""
 
-LIBRARIES = {"cascade.providers.http": "httpx", "cascade.providers.sql": "sqlalchemy"}
-"""The library that a provider may import beside the standard one: when a call needs it."""
-EXTRAS = {"cascade.adapters.executors.process_worker": {"cloudpickle"}}
+LIBRARIES = {
+    "cascade.providers.http": "httpx",
+    "cascade.providers.sql": "sqlalchemy",
+    "cascade.connectors.mqtt_client": "aiomqtt",
+}
+"""The library that a part may import beside the standard one: when a call needs it."""
+EXTRAS = {
+    "cascade.adapters.executors.process_worker": {"cloudpickle"},
+    "cascade.connectors.mqtt_client": {"paho"},
+}
 """What a module may import inside of its functions, if it is installed."""
 
 PUBLIC: dict[str, set[str] | None] = {
@@ -223,7 +230,7 @@ def test_the_core_imports_lower_layers_and_the_standard_library_only(module: str
 
 
 @pytest.mark.parametrize("module", [module for module in CORE if module in LIBRARIES])
-def test_a_provider_imports_its_library_only_when_a_call_needs_it(module: str) -> None:
+def test_a_library_is_imported_only_when_a_call_needs_it(module: str) -> None:
     assert early_imports(parse(module)) == []
 
 
@@ -303,6 +310,8 @@ def test_the_parts_of_the_observatory_need_each_other_in_no_circle() -> None:
         ("cascade.app", "from observatory import flashes"),
         ("cascade.newcomer", "import math"),
         ("cascade.adapters.executors.process_worker", "import cloudpickle"),
+        ("cascade.connectors.local", "def f():\n    import aiomqtt"),
+        ("cascade.connectors.mqtt_client", "import paho.mqtt.client"),
         ("cascade.adapters.executors.process_worker", "def f():\n    import numpy"),
     ],
 )

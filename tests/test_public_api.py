@@ -28,6 +28,7 @@ PLACES = {
     "cascade.runtime.bus": "MessageBus",
     "cascade.spec.resource": "resource",
     "cascade.connectors.local": "LocalBusConnector LocalBroker",
+    "cascade.connectors.mqtt": "MqttConnector",
     "cascade.adapters.solvers.native": "NativeSolver",
     "cascade.adapters.executors.local": "LocalExecutor",
     "cascade.testing": "run_virtual virtual_loop EventRecorder",
