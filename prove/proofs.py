@@ -45,4 +45,9 @@ PROOFS = (
     ),
     Proof("a million mapped inline children in 20 MiB", ("-m", "prove.million", "inline")),
     Proof("a million mapped async children in 20 MiB", ("-m", "prove.million", "async")),
+    Proof(
+        "two million steps of Life on virtual time: no error, no drift",
+        ("-m", "prove.conway", "virtual"),
+    ),
+    Proof("a minute of Life in real time: no error", ("-m", "prove.conway", "real")),
 )
