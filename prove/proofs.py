@@ -49,5 +49,13 @@ PROOFS = (
         "two million steps of Life on virtual time: no error, no drift",
         ("-m", "prove.conway", "virtual"),
     ),
+    Proof(
+        "10,000 messages to the control socket that are none: no effect",
+        (
+            *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"),
+            *("tests/control/test_server.py", "-k", "whatever_is_sent"),
+        ),
+        {"CASCADE_MESSAGES": "10000"},
+    ),
     Proof("a minute of Life in real time: no error", ("-m", "prove.conway", "real")),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -193,10 +194,11 @@ def explain(
 ) -> None:
     """Say why tasks wait: for what, held by whom, behind whom."""
     with _told():
+        said = {} if what is None else {"what": what}
         found, refusals = [], []
         for name in _some(program, needed=True):
             try:
-                answer = dict(_ask([name], "explain", what=what)[0][1])
+                answer = dict(_ask([name], "explain", **said)[0][1])
             except ControlError as error:
                 refusals.append(str(error))
             else:
@@ -293,7 +295,7 @@ def _steer(
 
 def _print_log(program: str | None, last: int, as_json: bool) -> None:
     place = directory()
-    if place.exists():
+    if os.path.lexists(place):
         check_private(place)
     found = [entry for entry in read_trail(place / LOG) if program in (None, entry["program"])][
         -last:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from types import TracebackType
@@ -24,11 +25,11 @@ def find() -> list[str]:
         ControlError: the directory of their sockets is open to others.
     """
     place = directory()
-    if not place.exists():
+    if not os.path.lexists(place):
         return []
     check_private(place)
-    paths = sorted(place.glob(f"*{SUFFIX}"))
-    return [path.name.removesuffix(SUFFIX) for path in paths if is_alive(path)]
+    paths = {path.name.removesuffix(SUFFIX): path for path in place.glob(f"*{SUFFIX}")}
+    return [name for name, path in sorted(paths.items()) if is_alive(path)]
 
 
 class Client:
@@ -49,7 +50,7 @@ class Client:
         path = socket_path(place, name)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            if place.exists():
+            if os.path.lexists(place):
                 check_private(place)
             self._socket.settimeout(patience)
             self._socket.connect(str(path))
