@@ -19,14 +19,16 @@ SOURCE = Path(cascade.__file__).parents[1]
 FILES = sorted(SOURCE.rglob("*.py"))
 
 DECLARATION = ("cascade.errors", "cascade.spec", "cascade.graph", "cascade.ports")
+CHILDREN = "cascade.child_groups"
 
 RULES: dict[str, tuple[str, ...]] = {
     "cascade.errors": (),
+    CHILDREN: (),
     "cascade.spec": ("cascade.errors",),
     "cascade.graph": ("cascade.errors", "cascade.spec"),
     "cascade.ports": ("cascade.errors", "cascade.spec", "cascade.graph"),
     "cascade.runtime": DECLARATION,
-    "cascade.adapters": (*DECLARATION, "cascade.runtime.events"),
+    "cascade.adapters": (*DECLARATION, CHILDREN, "cascade.runtime.events"),
     "cascade.connectors": (*DECLARATION, "cascade.runtime.events"),
     "cascade.app": (*DECLARATION, "cascade.runtime", "cascade.adapters", "cascade.connectors"),
     "cascade.control": (*DECLARATION, "cascade.runtime", "cascade.connectors"),
@@ -44,7 +46,7 @@ RULES: dict[str, tuple[str, ...]] = {
     # The command stands above all, and brings an extra; it loads what the user names.
     "cascade.cli": ("cascade", "typer", "rich"),
     "cascade.cli.loading": ("cascade", "a computed name"),
-    "cascade.providers": ("cascade.errors", "cascade.spec"),
+    "cascade.providers": ("cascade.errors", "cascade.spec", CHILDREN),
     # The two exceptions: the composition root, and the tools for tests.
     "cascade.runtime.engine": (
         *(*DECLARATION, "cascade.runtime", "cascade.adapters"),
