@@ -184,6 +184,30 @@ def test_without_programs_it_says_how_to_have_one(
     assert cascade("pause").exit_code == 1
 
 
+def test_a_run_of_the_command_can_be_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CASCADE_CONTROL_DIR", str(tmp_path / "control"))
+    (tmp_path / "flow.py").write_text(
+        "import asyncio, cascade as cs\n"
+        "@cs.task\n"
+        "async def nap(): await asyncio.sleep(60)\n"
+        "flow = nap()\n"
+    )
+    command = [sys.executable, "-m", "cascade.cli", "run", "flow.py:flow", "--name", "napper"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    try:
+        until(lambda: find() == ["napper"])
+        until(lambda: asked("napper", "ps")["tasks"]["running"] == 1)
+        said("cancel", "all")
+        _, told = process.communicate(timeout=LIMIT)
+        assert "RunCancelledError: run-1 was cancelled: by " in told
+        assert process.returncode == 1
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_a_switch_lets_any_program_be_steered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ from cascade.cli.progress import Progress  # noqa: E402
 from cascade.cli.running import EndedBySignal, Supervisor  # noqa: E402
 from cascade.cli.tally import Tally  # noqa: E402
 from cascade.cli.usage import WRONG_USE, Commands  # noqa: E402
+from cascade.control import LocalControl  # noqa: E402
 from cascade.errors import PictureError  # noqa: E402
 from cascade.pictures import SUFFIXES  # noqa: E402
 from cascade.spec.checks import check_duration  # noqa: E402
@@ -88,6 +89,12 @@ def run(
         Output, typer.Option(help="How the result is printed; auto: JSON if it can be, else repr.")
     ] = Output.AUTO,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")] = False,
+    control: Annotated[
+        bool, typer.Option("--control", help="Let `cascade ps`, `limit` and others reach it.")
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What it is called there.")
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Run a workflow and print its result."""
@@ -96,11 +103,12 @@ def run(
         patience = _seconds("--grace", grace)
         manager = cs.ResourceManager()
         _checked(manager.set_capacity, _limits(limit))
+        outside = _checked(LocalControl, name) if control or name is not None else None
         workflow = load(target)
         params = params_of(workflow, rest or [])
         check_params(workflow, params)
     with _told(debug, workflow):
-        engine = cs.Engine(resource_manager=manager)
+        engine = cs.Engine(resource_manager=manager, connector=outside)
         tally = Tally(engine.bus, workflow.graph)
         progress = Progress(tally, manager, quiet=quiet)
         try:
