@@ -246,9 +246,10 @@ class TestPickling:
         assert pickle.loads(sent) is collect
 
     def test_any_other_one_by_its_parts(self) -> None:
-        declared = cs.task(name="other", mode="process", tags=["slow"], timeout=3)(plain)
+        declared = cs.task(name="other", mode="process", tags=["slow"], timeout=3, pure=True)(plain)
         copy = pickle.loads(pickle.dumps(declared))
         assert copy is not declared
         assert copy.fn is plain
         assert (copy.name, copy.mode, copy.tags, copy.timeout) == ("other", "process", ("slow",), 3)
+        assert copy.pure
         assert copy(1).bound == declared(1).bound

@@ -140,7 +140,7 @@ class Task(Generic[T_co]):
         name: str = getattr(self, "__qualname__", self.name)
         if self.__module__ != "__main__" and _found(self.__module__, name) is self:
             return name
-        parts = self.fn, self.name, self.mode, self.tags, self.timeout
+        parts = self.fn, self.name, self.mode, self.tags, self.timeout, self.pure
         return _again, (self.__module__, name, *parts)
 
     def __repr__(self) -> str:
