@@ -114,6 +114,8 @@ class TestDeclaring:
 
     def test_wrong_options_are_refused_at_once(self) -> None:
         wrong: Any = "fiber"
+        with pytest.raises(TypeError, match="pure must be True or False, got 'fiber'"):
+            cs.task(pure=wrong)
         with pytest.raises(ValueError, match=r"mode must be one of .*'fiber'"):
             cs.task(mode=wrong)
         with pytest.raises(TypeError, match=r"'coroutine' is an async def.*mode='inline'"):
