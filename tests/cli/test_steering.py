@@ -163,7 +163,7 @@ def test_they_are_listed(programs: None) -> None:
         (["limit", "slto=1", "-p", "one"], 1, "one: refused: there is no resource slto"),
         (["limit", "task:x=1.5", "-p", "one"], 2, "AMOUNT must be a whole number"),
         (["pause", "tusk:x", "-p", "one"], 1, "scope must be one of"),
-        (["ps", "--nonsense"], 2, "No such option"),
+        (["ps", "--nonsense"], 2, "no such option"),
         (["pause", "-p", "three"], 1, "no program with the name 'three' can be reached"),
     ],
 )
@@ -194,7 +194,15 @@ def test_a_run_of_the_command_can_be_cancelled(
         "async def nap(): await asyncio.sleep(60)\n"
         "flow = nap()\n"
     )
-    command = [sys.executable, "-m", "cascade.cli", "run", "flow.py:flow", "--name", "napper"]
+    command = [
+        sys.executable,
+        "-m",
+        "cascade.cli",
+        "run",
+        "flow.py:flow",
+        "--control-name",
+        "napper",
+    ]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     try:
         until(lambda: find() == ["napper"])

@@ -93,7 +93,7 @@ def run(
         bool, typer.Option("--control", help="Let `cascade ps`, `limit` and others reach it.")
     ] = False,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="What it is called there.")
+        str | None, typer.Option("--control-name", metavar="NAME", help="What it is called there.")
     ] = None,
     debug: Debug = False,
 ) -> None:
