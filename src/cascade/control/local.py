@@ -30,8 +30,8 @@ class LocalControl:
     `LocalBusConnector`, for topics within the program.
 
     The socket is in a directory that only the user may enter (``CASCADE_CONTROL_DIR``, else
-    ``$XDG_RUNTIME_DIR/cascade``, else ``cascade-<uid>`` where temporary files are), and other users are refused there,
-    but for root.
+    ``$XDG_RUNTIME_DIR/cascade``, else ``cascade-<uid>`` where temporary files are), and other users
+    are refused there, but for root.
 
     Args:
         name: what the program is called; by default its script and its process number.
