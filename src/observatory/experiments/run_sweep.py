@@ -14,6 +14,7 @@ if __name__ == "__main__":
     # an exception could get lost in what is being imported.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -103,11 +104,17 @@ def sweep(
         _console.refuse(f"{error}; or use --no-figure")
     plan, runs = _planned(vary or [], fixed or [], replications, seed)
     directory = Path(out)
-    try:
-        with opened(directory, plan, extend=extend):
-            exit_code = _run(plan, runs, directory, jobs, picture)
-    except StoreError as error:
-        _console.refuse(f"--out {out}: {error}")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(opened(directory, plan, extend=extend))
+        except StoreError as error:
+            _console.refuse(f"--out {shown(out)}: {error}")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            _console.refuse(
+                f"--out must be a directory that can be written, got {shown(out)}: {reason}"
+            )
+        exit_code = _run(plan, runs, directory, jobs, picture)
     if exit_code:
         raise typer.Exit(exit_code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from cascade.spec.checks import shown
@@ -85,7 +86,7 @@ def _between(setting: Setting, text: str) -> tuple[Value, ...]:
     parts = text.split(":")
     try:
         start, stop, count = float(parts[0]), float(parts[1]), int(parts[2])
-        if len(parts) != 3:
+        if len(parts) != 3 or not (math.isfinite(start) and math.isfinite(stop)):
             raise ValueError
     except (ValueError, IndexError):
         raise ValueError(

@@ -68,7 +68,7 @@ def _difference(file: Path, sweep: Sweep) -> str | None:
         there = json.loads(file.read_bytes())
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, RecursionError):
         there = None
     # As plain data on both sides: what was written as a tuple is read as a list.
     new = json.loads(json.dumps(sweep.as_dict()))
@@ -139,8 +139,8 @@ def read_run(
     """
     try:
         there = json.loads(run_file(directory, run).read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
+    except (FileNotFoundError, IsADirectoryError, ValueError, RecursionError):
+        return None  # nothing that this program has written
     if not isinstance(there, dict):
         return None
     results = there.pop("results", None)
