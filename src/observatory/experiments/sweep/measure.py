@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import itertools
+import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 import cascade as cs
 from cascade import testing
 from cascade.ports import Connector
+from cascade.runtime.timers import wait_until
 from observatory.experiments.config import FirefliesConfig
-from observatory.experiments.fireflies import SAMPLES_PER_PERIOD, SLOT, Fireflies
+from observatory.experiments.fireflies import SLOT, Fireflies
 from observatory.experiments.sweep.plan import Run
 from observatory.experiments.sweep.store import write_run
-from observatory.ticks import Ticks
 
 SYNCHRONY = 0.999
 """From this R on, a world counts as one that flashes as one."""
+
+LOOKS_PER_PERIOD = 20
+"""How often the slots are looked at."""
 
 Result = int | float | str | None
 """One thing that was measured; None where there was nothing to measure."""
 
 METRICS: dict[str, str] = {
     "order": "R at the end",
+    "order_seen": "the same of the times at which the latest flashes were really sent",
     "order_first": "R after the first period",
     "order_max": "the largest R at the end of a period",
     "synchrony_s": "seconds to the end of the period from which on R stays at 0.999 or above",
@@ -45,21 +54,28 @@ METRICS: dict[str, str] = {
 """The numbers that are measured, and what they are. Those on slots are None without a limit."""
 
 
-class Queue:
-    """Looks at the queue for slots ten times a period, beside the experiment."""
+class Slots:
+    """Looks at the slots and the queue for them, beside an experiment.
+
+    At a random time in each part of a period: at regular times it would see a world that flashes as
+    one always in the same state.
+    """
 
     def __init__(self) -> None:
-        self.samples: list[int] = []
+        self.used: list[float] = []
+        """How many slots were in use each time."""
+        self.waiting: list[int] = []
         """How many agents waited each time."""
 
     async def watch(self, experiment: Fireflies) -> None:
-        """Look at it until cancelled."""
-        ticks = Ticks(
-            asyncio.get_running_loop().time(), experiment.config.period, SAMPLES_PER_PERIOD
-        )
-        while True:
-            await ticks.next()
-            self.samples.append(experiment.manager.statistics().resources[SLOT].waiting)
+        """Look at them until cancelled."""
+        config, start = experiment.config, asyncio.get_running_loop().time()
+        draw = random.Random(f"slots:{config.seed}").random
+        for part in itertools.count():
+            await wait_until(start + (part + draw()) * config.period / LOOKS_PER_PERIOD)
+            slots = experiment.manager.statistics().resources[SLOT]
+            self.used.append(slots.used)
+            self.waiting.append(slots.waiting)
 
 
 def measure(config: FirefliesConfig, connector: Connector | None = None) -> dict[str, Result]:
@@ -69,11 +85,11 @@ def measure(config: FirefliesConfig, connector: Connector | None = None) -> dict
         config: the settings.
         connector: where flashes are told; by default a broker of the experiment's own.
     """
-    limited, queue = config.limit is not None, Queue()
+    limited, seen = config.limit is not None, Slots()
     experiment = Fireflies(
         config,
         connector=connector,
-        view=queue.watch if limited else None,
+        view=seen.watch if limited else None,
         keep_flashes=True,
     )
     summary = testing.run_virtual(experiment.run())
@@ -85,6 +101,7 @@ def measure(config: FirefliesConfig, connector: Connector | None = None) -> dict
     found: dict[str, Result] = dict.fromkeys(METRICS)
     found |= {
         "order": summary.order_parameter["last"],
+        "order_seen": order_seen(recorder.latest, config.period),
         "order_first": summary.order_parameter["first"],
         "order_max": summary.order_parameter["max"],
         "synchrony_s": synchrony(recorder.order_parameters, config.period),
@@ -99,17 +116,35 @@ def measure(config: FirefliesConfig, connector: Connector | None = None) -> dict
         "digest": summary.digest,
     }
     if config.limit is not None:
-        slots, used = experiment.manager.statistics().resources[SLOT], summary.active["mean"]
+        slots = experiment.manager.statistics().resources[SLOT]
         waits = slots.granted_after_waiting
         found |= {
-            "utilisation": None if used is None else used / config.limit,
+            "utilisation": fmean(seen.used) / config.limit if seen.used else None,
             "slots_most": summary.active["max"],
-            "queue": sum(queue.samples) / len(queue.samples) if queue.samples else None,
+            "queue": fmean(seen.waiting) if seen.waiting else None,
             "waits": waits,
             "wait_s": slots.waiting_time / waits if waits else None,
             "wait_max_s": slots.longest_wait if waits else None,
         }
     return found
+
+
+def order_seen(sent: Sequence[float], period: float) -> float | None:
+    """Return R as an onlooker would see it; None if nobody has flashed.
+
+    R itself is that of the phases that agents have by their due times, and the phase of one that is
+    overdue stands at the period. So those who all wait for a slot are all alike; what they do when
+    they get it shows only here.
+
+    Args:
+        sent: when each agent's latest flash was sent, in seconds; -inf for one that has sent none.
+        period: how long a period is, in seconds.
+    """
+    times = np.array(sent)
+    times = times[np.isfinite(times)]
+    if not times.size:
+        return None
+    return min(1.0, float(abs(np.exp(2j * np.pi * times / period).mean())))
 
 
 def synchrony(order: list[float], period: float) -> float | None:

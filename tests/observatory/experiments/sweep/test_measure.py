@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from cascade.connectors.local import LocalBusConnector
 from observatory.experiments.config import FirefliesConfig
-from observatory.experiments.sweep.measure import METRICS, is_complete, measure, synchrony
+from observatory.experiments.sweep.measure import (
+    METRICS,
+    is_complete,
+    measure,
+    order_seen,
+    synchrony,
+)
 from observatory.flashes import flash_digest
 from observatory.reference.fireflies import simulate
 
@@ -70,6 +78,18 @@ def test_the_same_settings_give_the_same_results() -> None:
 )
 def test_synchrony_is_when_it_stays(order: list[float], seconds: float | None) -> None:
     assert synchrony(order, 2.0) == seconds
+
+
+def test_an_onlooker_sees_when_flashes_were_sent() -> None:
+    assert order_seen([3.0, 8.0, 13.0], 5.0) == pytest.approx(1.0)
+    assert order_seen([0.0, 2.5], 5.0) == pytest.approx(0.0)
+    assert order_seen([0.0, 1.25, -math.inf], 5.0) == pytest.approx(0.5**0.5)
+    assert order_seen([-math.inf], 5.0) is None
+
+
+def test_with_a_slot_for_each_r_is_what_an_onlooker_sees() -> None:
+    found = measure(FirefliesConfig(num_agents=9, duration=100.0, seed=3))
+    assert found["order_seen"] == pytest.approx(found["order"])
 
 
 def test_results_are_complete_with_all_names_and_their_types() -> None:

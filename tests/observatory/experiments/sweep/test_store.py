@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from observatory.experiments.sweep import plan, store
+from observatory.experiments.sweep import plan
 from observatory.experiments.sweep.axes import Axis
 from observatory.experiments.sweep.plan import Sweep, versions
 from observatory.experiments.sweep.store import (
@@ -94,7 +95,7 @@ def test_a_file_is_there_as_a_whole_or_as_it_was(
     def full(descriptor: int) -> None:
         raise OSError(28, "no space left")
 
-    monkeypatch.setattr(store.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="no space"):
         write_text(file, "new")
     assert file.read_text() == "old"
