@@ -169,7 +169,8 @@ def draw(cases: Sequence[Case]) -> None:
             above.set_title(one.title)
             above.set_xscale("log")
             below.set_xlabel(f"limit (of {AGENTS} agents)")
-        grid[0, -1].legend(loc="lower right", fontsize=7)
+        handles, labels = grid[0, -1].get_legend_handles_labels()
+        grid[0, 1].legend(handles, labels, loc=(0.25, 0.15), fontsize=7)  # where nothing is drawn
         grid[1, -1].legend(fontsize=7)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
