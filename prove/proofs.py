@@ -43,6 +43,14 @@ PROOFS = (
         ),
         {"CASCADE_EXAMPLES": "2000"},
     ),
+    Proof(
+        "a sweep of 60 runs that is killed and started again runs only what is missing",
+        (
+            *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "killed"),
+            "tests/observatory/experiments/test_run_sweep.py",
+        ),
+        {"CASCADE_SWEEP_RUNS": "60"},
+    ),
     Proof("a million mapped inline children in 20 MiB", ("-m", "prove.million", "inline")),
     Proof("a million mapped async children in 20 MiB", ("-m", "prove.million", "async")),
     Proof(
