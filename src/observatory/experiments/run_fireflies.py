@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
+from cascade.errors import MissingExtraError
 from cascade.ports import Connector
 from cascade.spec.checks import check_finite, check_whole
 from observatory.experiments import console
@@ -28,6 +29,7 @@ from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
 from observatory.experiments.report import present, print_moment, print_summary
 from observatory.experiments.view import FirefliesView
+from observatory.extras import require
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.topology import moore_neighbors
 from observatory.visualization.palette import PaletteFunction, Palettes
@@ -77,6 +79,7 @@ async def run_experiment(
     palette_func: PaletteFunction = Palettes.firefly,
     still: str | Path | None = None,
     cast: str | Path | None = None,
+    record: str | Path | None = None,
 ) -> Summary:
     """Run the fireflies on the running loop (real or virtual time) and return the summary.
 
@@ -99,8 +102,10 @@ async def run_experiment(
         palette_func: from brightness to colour, for all that is shown; see `Palettes`.
         still: a file for a drawing of what is seen at the end, as SVG.
         cast: a file for a recording of what is seen, as asciicast v2.
+        record: a file for a record of every flash and of the metrics; see `observatory.records`.
 
     Raises:
+        MissingExtraError: a record is wanted, and pyarrow isn't installed.
         TypeError, ValueError: an argument is no number or out of its range; the error names it.
     """
     # The settings have shorter names, and an error is to speak of the argument that was given.
@@ -129,6 +134,7 @@ async def run_experiment(
         virtual,
         aggregator,
         connector,
+        record=record,
     )
     if aggregator is None:
         return await experiment.run()
@@ -144,6 +150,8 @@ def _experiment(
     virtual: bool,
     log: MetricsAggregator | None,
     connector: Connector | None = None,
+    *,
+    record: str | Path | None = None,
 ) -> Fireflies:
     terminal = visible and can_show(sys.stdout, os.environ)
     view = None
@@ -157,6 +165,7 @@ def _experiment(
         watch=print_moment if visible and not terminal else None,
         watch_interval=interval,
         view=None if view is None else view.run,
+        record=record,
     )
 
 
@@ -205,6 +214,14 @@ def fireflies(
     ] = "firefly",
     still: console.Still = None,
     cast: console.Cast = None,
+    record: Annotated[
+        str | None,
+        typer.Option(
+            "--record",
+            metavar="FILE",
+            help="Keep every flash and the metrics, to replay and to plot (Arrow).",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, console.whole_option("--seed", help="Where the phases come from.")
     ] = None,
@@ -238,11 +255,21 @@ def fireflies(
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
     visible = on_terminal if visualize is None else visualize
     files: dict[str, str | Path | None] = {"still": still, "cast": cast}
+    if record is not None:
+        try:
+            require("--record", "pyarrow")
+        except MissingExtraError as error:
+            _console.refuse(str(error))
     experiment = _experiment(
-        config, visible, PALETTES[palette], files, time == "virtual", aggregator
+        config, visible, PALETTES[palette], files, time == "virtual", aggregator, record=record
     )
     _console.check_files(
-        {"--summary": None if summary == "-" else summary, "--still": still, "--cast": cast}
+        {
+            "--summary": None if summary == "-" else summary,
+            "--still": still,
+            "--cast": cast,
+            "--record": record,
+        }
     )
     if aggregator is not None:
         assert log is not None

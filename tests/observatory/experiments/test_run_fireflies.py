@@ -313,7 +313,7 @@ def test_a_number_of_thousands_of_digits_is_refused_in_a_line_that_can_be_read(
     assert len(line) < 400
 
 
-@pytest.mark.parametrize("option", ["--summary", "--log"])
+@pytest.mark.parametrize("option", ["--summary", "--log", "--record"])
 def test_a_path_that_cant_be_written_is_refused_before_the_run(
     fireflies: Command, option: str, tmp_path: Path
 ) -> None:
@@ -346,6 +346,7 @@ def test_what_is_no_option_is_refused_in_one_line(
 
 def test_a_refused_command_leaves_no_files(fireflies: Command, tmp_path: Path) -> None:
     files = ["--summary", tmp_path / "summary.json", "--log", tmp_path / "log.jsonl"]
+    files += ["--record", tmp_path / "record"]
     refusal(fireflies(*files, "--limit", "0"))
     assert list(tmp_path.iterdir()) == []
 
@@ -501,6 +502,7 @@ def test_the_arguments_of_run_experiment_and_their_defaults() -> None:
         "palette_func",
         "still",
         "cast",
+        "record",
     }
     keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     assert keywords.pop("palette_func") is Palettes.firefly
