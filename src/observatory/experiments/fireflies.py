@@ -20,6 +20,7 @@ from cascade.runtime.timers import wait_until
 from observatory.agents.kuramoto import firefly_agent
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.recorder import Recorder, Summary
+from observatory.experiments.strict import until_too_late
 from observatory.experiments.until_first import until_first
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.direct_channel import DirectChannel
@@ -79,6 +80,8 @@ class Fireflies:
         view: runs beside the agents; when it returns, the experiment ends in order.
         keep_flashes: keep every flash in `recorder.flashes`.
         record: a file for a record of the run (see `observatory.records`), if one is wanted.
+        strict: end the run when on real time p99 of the lateness of the latest flashes is larger
+            than so many seconds; it is looked at each second.
         draw: gives each agent its initial phase, between two bounds, in agent order; by default
             ``random.Random(seed).uniform``.
     """
@@ -94,6 +97,7 @@ class Fireflies:
         view: View | None = None,
         keep_flashes: bool = False,
         record: str | os.PathLike[str] | None = None,
+        strict: float | None = None,
         draw: Callable[[float, float], float] | None = None,
     ) -> None:
         self.config = config
@@ -113,6 +117,7 @@ class Fireflies:
         self._view = view
         self._keep_flashes = keep_flashes
         self._record = record
+        self._strict = strict
         self._draw = draw
         self._channels = [DirectChannel(owner_id=agent) for agent in range(config.num_agents)]
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -129,6 +134,7 @@ class Fireflies:
         Raises:
             OSError: the record can't be written.
             MissingExtraError: a record is wanted, and pyarrow isn't installed.
+            TooLateError: lateness has passed what `strict` allows.
             BaseException: what an agent raised, with a note that names it.
         """
         await self._connector.connect()
@@ -198,6 +204,9 @@ class Fireflies:
                     others.append(loop.create_task(self._view(self), name="view"))
                 if self._log is not None:
                     others.append(loop.create_task(self._log.run(), name="log"))
+                if self._strict is not None and not self._virtual:
+                    watching = until_too_late(start, self._strict, self._lateness)
+                    others.append(loop.create_task(watching, name="strict"))
                 others += [
                     loop.create_task(self._live(agent, phases[agent], due[agent], self.recorder))
                     for agent in range(config.num_agents)
@@ -296,9 +305,13 @@ class Fireflies:
             flashes=recorder.count,
             active=active,
             waiting=waiting,
-            lateness_p99=recorder.recent_lateness(min(config.num_agents, RECENT_FLASHES)),
+            lateness_p99=self._lateness(),
             local_order=float(local_order(recorder.turns(now).reshape(height, width)).mean()),
         )
+
+    def _lateness(self) -> float | None:
+        """Return p99 of the lateness of the latest flashes, in seconds."""
+        return self._begun().recent_lateness(min(self.config.num_agents, RECENT_FLASHES))
 
     def _begun(self) -> Recorder:
         if self.recorder is None:

@@ -28,6 +28,7 @@ from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, Firefl
 from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
 from observatory.experiments.report import present, print_moment, print_summary
+from observatory.experiments.strict import EXIT_CODE, TooLateError
 from observatory.experiments.view import FirefliesView
 from observatory.extras import require
 from observatory.monitors.aggregator import MetricsAggregator
@@ -80,6 +81,7 @@ async def run_experiment(
     still: str | Path | None = None,
     cast: str | Path | None = None,
     record: str | Path | None = None,
+    strict: float | None = None,
 ) -> Summary:
     """Run the fireflies on the running loop (real or virtual time) and return the summary.
 
@@ -103,8 +105,12 @@ async def run_experiment(
         still: a file for a drawing of what is seen at the end, as SVG.
         cast: a file for a recording of what is seen, as asciicast v2.
         record: a file for a record of every flash and of the metrics; see `observatory.records`.
+        strict: how late flashes may be, in seconds: on real time the run ends with an error when
+            99 % of the latest ones aren't within that (see `Moment.lateness_p99`), looked at each
+            second.
 
     Raises:
+        TooLateError: flashes were later than `strict` allows.
         MissingExtraError: a record is wanted, and pyarrow isn't installed.
         TypeError, ValueError: an argument is no number or out of its range; the error names it.
     """
@@ -113,6 +119,8 @@ async def run_experiment(
         raise ValueError(f"duration_seconds must be above 0 seconds, got {duration_seconds!r}")
     if concurrency_limit is not None:
         check_whole("concurrency_limit", concurrency_limit, 1)
+    if strict is not None and check_finite("strict", strict) <= 0:
+        raise ValueError(f"strict must be above 0 seconds, got {strict!r}")
     config = FirefliesConfig(
         num_agents=num_agents,
         period=period,
@@ -135,6 +143,7 @@ async def run_experiment(
         aggregator,
         connector,
         record=record,
+        strict=strict,
     )
     if aggregator is None:
         return await experiment.run()
@@ -152,6 +161,7 @@ def _experiment(
     connector: Connector | None = None,
     *,
     record: str | Path | None = None,
+    strict: float | None = None,
 ) -> Fireflies:
     terminal = visible and can_show(sys.stdout, os.environ)
     view = None
@@ -166,6 +176,7 @@ def _experiment(
         watch_interval=interval,
         view=None if view is None else view.run,
         record=record,
+        strict=strict,
     )
 
 
@@ -222,6 +233,15 @@ def fireflies(
             help="Keep every flash and the metrics, to replay and to plot (Arrow).",
         ),
     ] = None,
+    strict: Annotated[
+        float | None,
+        typer.Option(
+            "--strict",
+            parser=console.number,
+            metavar="MS",
+            help="End with exit code 3 when lateness p99 passes so many milliseconds of real time.",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, console.whole_option("--seed", help="Where the phases come from.")
     ] = None,
@@ -244,6 +264,8 @@ def fireflies(
             seed=console.some_seed() if seed is None else seed,
         )
         console.check_clock(time)
+        if strict is not None and check_finite("strict", strict) <= 0:
+            raise ValueError(f"strict must be above 0 milliseconds, got {strict!r}")
         if palette not in PALETTES:
             raise ValueError(f"palette must be one of {PALETTE_NAMES}, got {palette!r}")
     except ValueError as error:
@@ -261,7 +283,14 @@ def fireflies(
         except MissingExtraError as error:
             _console.refuse(str(error))
     experiment = _experiment(
-        config, visible, PALETTES[palette], files, time == "virtual", aggregator, record=record
+        config,
+        visible,
+        PALETTES[palette],
+        files,
+        time == "virtual",
+        aggregator,
+        record=record,
+        strict=None if strict is None else strict / 1000,
     )
     _console.check_files(
         {
@@ -277,14 +306,19 @@ def fireflies(
             aggregator.open()
     if (hint := config.shape_hint()) is not None:
         print(hint, file=sys.stderr)
+    too_late: TooLateError | None = None
     try:
         exit_code = console.run(experiment.run(), virtual=time == "virtual")
+    except TooLateError as error:
+        too_late, exit_code = error, EXIT_CODE
     finally:
         if aggregator is not None:
             aggregator.close()
     if experiment.recorder is not None:
         result = experiment.summary()
         present(result.as_dict(), partial(print_summary, result), summary)
+    if too_late is not None:
+        print(f"fireflies: {too_late} (--strict)", file=sys.stderr)
     if exit_code:
         raise typer.Exit(exit_code)
 

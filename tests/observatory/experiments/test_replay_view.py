@@ -142,9 +142,8 @@ def test_the_course_is_that_of_the_minute_before_also_backwards(record: Record) 
             view.show(grid, player)
             assert view.status.course is not None
             samples = list(view.status.course._samples)
-            assert [second for second, _ in samples] == list(
-                range(max(0, int(place) - 60), int(place) + 1)
-            )
+            seconds = [second for second, _ in samples]
+            assert seconds == list(range(max(0, int(place) - 59), int(place) + 1))
             for second, order in samples[1:]:
                 first = np.flatnonzero(record.samples["time"] >= second)[0]
                 assert order == record.samples["order_parameter"][first]

@@ -271,7 +271,7 @@ def refused() -> Iterator[tuple[str, str]]:
     for option in ("--agents", "--limit", "--concurrency-limit"):
         for value in ("0", "-1", "1.5", "nan", "inf", "many", ""):
             yield option, value
-    for option in ("--period", "--duration"):
+    for option in ("--period", "--duration", "--strict"):
         for value in ("0", "-1", "-0.5", "nan", "inf", "-inf", "1e999", "long", ""):
             yield option, value
     for value in ("-1", "-0.1", "nan", "inf", "-inf", "little", ""):
@@ -503,6 +503,7 @@ def test_the_arguments_of_run_experiment_and_their_defaults() -> None:
         "still",
         "cast",
         "record",
+        "strict",
     }
     keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     assert keywords.pop("palette_func") is Palettes.firefly
@@ -595,6 +596,9 @@ def test_run_experiment_tells_flashes_and_metrics_where_it_is_asked_to(tmp_path:
         ("seed", 1.5, TypeError),
         ("refractory_period", 0.0, ValueError),
         ("refractory_period", 5.5, ValueError),
+        ("strict", 0.0, ValueError),
+        ("strict", INF, ValueError),
+        ("strict", "1", TypeError),
     ],
 )
 def test_run_experiment_refuses_a_bad_argument_by_its_name(

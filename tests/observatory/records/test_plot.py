@@ -41,9 +41,9 @@ def test_each_panel_shows_what_it_says(record: Record) -> None:
     phases = panels["phases, at some times"].patches
     assert [steps.get_data().values.sum() for steps in phases] == pytest.approx([1.0] * 4)  # type: ignore[attr-defined]
     lateness = {line.get_label(): line for line in panels["lateness, in ms"].get_lines()}
-    assert np.max(lateness["max"].get_ydata()) == pytest.approx(record.lateness.max() * 1e3)  # type: ignore[arg-type]
+    assert np.max(lateness["max"].get_ydata()) == pytest.approx(record.lateness.max() * 1e3)
     slots = list(panels.values())[-1].get_lines()
-    assert [np.max(line.get_ydata()) for line in slots] == [13.0, 3.0]  # type: ignore[arg-type]
+    assert [np.max(line.get_ydata()) for line in slots] == [13.0, 3.0]
 
 
 def test_without_a_limit_there_is_no_panel_for_slots(record: Record) -> None:
