@@ -142,7 +142,8 @@ class Fireflies:
         try:
             await rules.attach(self._connector)
             try:
-                with self._open_record() as record:
+                # Both take a while, so both come before the start.
+                with self._open_record() as record, _collector_off():
                     await self._run_connected(record)
             finally:
                 await rules.detach(self._connector)
@@ -195,23 +196,22 @@ class Fireflies:
         )
         whole = False
         try:
-            with _collector_off():
-                end = loop.create_task(wait_until(start + config.duration), name="end")
-                others = [loop.create_task(self._sample(self.recorder, record), name="sampler")]
-                if self._watch is not None:
-                    others.append(loop.create_task(self._show(), name="watcher"))
-                if self._view is not None:
-                    others.append(loop.create_task(self._view(self), name="view"))
-                if self._log is not None:
-                    others.append(loop.create_task(self._log.run(), name="log"))
-                if self._strict is not None and not self._virtual:
-                    watching = until_too_late(start, self._strict, self._lateness)
-                    others.append(loop.create_task(watching, name="strict"))
-                others += [
-                    loop.create_task(self._live(agent, phases[agent], due[agent], self.recorder))
-                    for agent in range(config.num_agents)
-                ]
-                await until_first([*others, end])
+            end = loop.create_task(wait_until(start + config.duration), name="end")
+            others = [loop.create_task(self._sample(self.recorder, record), name="sampler")]
+            if self._watch is not None:
+                others.append(loop.create_task(self._show(), name="watcher"))
+            if self._view is not None:
+                others.append(loop.create_task(self._view(self), name="view"))
+            if self._log is not None:
+                others.append(loop.create_task(self._log.run(), name="log"))
+            if self._strict is not None and not self._virtual:
+                watching = until_too_late(start, self._strict, self._lateness)
+                others.append(loop.create_task(watching, name="strict"))
+            others += [
+                loop.create_task(self._live(agent, phases[agent], due[agent], self.recorder))
+                for agent in range(config.num_agents)
+            ]
+            await until_first([*others, end])
             whole = not end.cancelled()
         finally:
             # A timer may go off a little early, and a whole run is to be as long as it was to be.

@@ -10,6 +10,7 @@ import math
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -44,7 +45,8 @@ class RecordError(Exception):
     """A file isn't a record, or none that can be read; the message says why, in one line."""
 
 
-def versions() -> dict[str, str]:
+@lru_cache(maxsize=1)
+def versions() -> Mapping[str, str]:
     """Return the versions of Python and of the packages that a record is made with."""
     found = {"python": platform.python_version()}
     for package in ("cascade-py", "numpy", "pyarrow"):

@@ -1,8 +1,9 @@
 """RecordWriter: an experiment in a file, written while it runs: a crash loses a second at most.
 
-Rows are gathered in arrays. A thread writes them four times a second of real time, whatever the
-event loop does meanwhile; Arrow encodes them without holding Python up. Each batch reaches the
-file in one write, so that a killed program leaves whole ones.
+Rows are gathered in arrays, and written four times a second of real time by whoever adds one then:
+that takes a fraction of a millisecond, and nobody has to be waited for. A thread sees to it that
+nothing is left lying about when nobody comes. Each batch reaches the file in one write, so that a
+killed program leaves whole ones.
 """
 
 from __future__ import annotations
@@ -11,18 +12,22 @@ import io
 import os
 import threading
 from array import array
+from functools import lru_cache
+from time import monotonic
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from observatory.records.format import COLUMNS, FLASH, METRICS, Header, schema
+from observatory.records.format import COLUMNS, FLASH, METRICS, Header, schema, versions
 
 # isort: split
 import pyarrow as pa  # type: ignore[import-untyped]  # after the format, which says what is missing
 
 INTERVAL = 0.25
-"""Seconds of real time from one batch to the next."""
+"""Seconds of real time after which whoever adds something writes a batch."""
+PATIENCE = 0.5
+"""Seconds of real time after which the thread does, if nobody came."""
 MOST_ROWS = 16_384
 """Flashes that are gathered at most; more are written at once, by whoever brings them."""
 
@@ -55,10 +60,10 @@ class RecordWriter:
         """Held while a batch is encoded and written."""
         self._failure: OSError | None = None
         self._told = False
+        self._flushed = monotonic()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._write_on, name="record", daemon=True)
-        # The first batch of a program takes Arrow a while: not when agents are about to flash.
-        _batch(*_no_flashes(), [(0.0, *[None] * 6)], pa.schema(COLUMNS.items()))
+        _warm_up()
 
     def begin(self, header: Header) -> None:
         """Write the header, and begin to write what comes.
@@ -70,8 +75,7 @@ class RecordWriter:
         if self._stream is not None or self._descriptor is None:
             raise RuntimeError("a record begins once, and before it is closed")
         self._schema = schema(header)
-        options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-        self._stream = pa.ipc.new_stream(self._encoded, self._schema, options=options)
+        self._stream = _stream(self._encoded, self._schema)
         try:
             # Arrow writes the schema with the first batch: one without rows.
             self._stream.write_batch(_batch(*_no_flashes(), [], self._schema))
@@ -94,7 +98,7 @@ class RecordWriter:
             self._times.append(time)
             self._lateness.append(sent - time)
             full = len(self._agents) >= MOST_ROWS
-        if full:
+        if full or monotonic() >= self._flushed + INTERVAL:
             self._flush()
 
     def flashes(self, agents: ArrayLike, times: ArrayLike, sent: ArrayLike | None = None) -> None:
@@ -122,7 +126,7 @@ class RecordWriter:
                 self._times.frombytes(due[part].tobytes())
                 self._lateness.frombytes(late[part].tobytes())
                 full = len(self._agents) >= MOST_ROWS
-            if full:
+            if full or monotonic() >= self._flushed + INTERVAL:
                 self._flush()
 
     def sample(
@@ -154,7 +158,7 @@ class RecordWriter:
         with self._gathering:
             self._samples.append(row)
             full = len(self._samples) >= MOST_ROWS
-        if full:
+        if full or monotonic() >= self._flushed + INTERVAL:
             self._flush()
         self._raise_failure()
 
@@ -187,20 +191,25 @@ class RecordWriter:
         self.close()
 
     def _write_on(self) -> None:
-        while not self._closing.wait(INTERVAL):
-            self._flush()
+        wait = PATIENCE
+        while not self._closing.wait(wait):
+            wait = self._flushed + PATIENCE - monotonic()
+            if wait <= 0:
+                self._flush()
+                wait = PATIENCE
 
     def _flush(self) -> None:
         """Write what is gathered; a failure is kept for whoever asks next."""
+        if self._stream is None:
+            raise RuntimeError("a record begins with its header: call begin() first")
         with self._writing:
             with self._gathering:
                 agents, times, lateness = self._agents, self._times, self._lateness
                 samples, self._samples = self._samples, []
                 self._agents, self._times, self._lateness = _no_flashes()
+            self._flushed = monotonic()
             if self._failure is not None or not (agents or samples):
                 return
-            if self._stream is None:
-                raise RuntimeError("a record begins with its header: call begin() first")
             try:
                 self._stream.write_batch(_batch(agents, times, lateness, samples, self._schema))
                 self._send()
@@ -220,6 +229,22 @@ class RecordWriter:
         if self._failure is not None and not self._told:
             self._told = True
             raise self._failure
+
+
+@lru_cache(maxsize=1)
+def _warm_up() -> None:
+    """Do what takes long when it is done first: not when agents are about to flash."""
+    versions()
+    columns = pa.schema(COLUMNS.items())
+    flash = array("i", [0]), array("d", [0.0]), array("d", [0.0])
+    with _stream(io.BytesIO(), columns) as stream:
+        stream.write_batch(_batch(*flash, [(0.0, 1.0, *[None] * 5)], columns))
+
+
+def _stream(sink: io.BytesIO, columns: Any) -> Any:
+    """Return a `pyarrow.RecordBatchStreamWriter`."""
+    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+    return pa.ipc.new_stream(sink, columns, options=options)
 
 
 def _no_flashes() -> tuple[array[int], array[float], array[float]]:

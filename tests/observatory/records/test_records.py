@@ -197,6 +197,7 @@ def test_arrays_of_several_lengths_are_refused(tmp_path: Path, values: Any) -> N
 
 def test_what_is_gathered_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "INTERVAL", 1000.0)
+    monkeypatch.setattr(writer, "PATIENCE", 1000.0)
     gathered = []
     with RecordWriter(tmp_path / "record") as kept:
         kept.begin(HEADER)
