@@ -33,7 +33,7 @@ MOST_ROWS = 16_384
 
 
 class RecordWriter:
-    """Writes a record. Memory is bounded; the file grows by about 24 bytes a flash.
+    """Writes a record. Memory is bounded; the file grows by some 20 bytes a flash.
 
     Whatever makes flashes can use it, one by one or in arrays. `begin` comes first, then `flash`,
     `flashes` and `sample` in any order, and `close` or the end of a ``with`` block last. They may
