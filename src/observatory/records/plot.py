@@ -183,7 +183,9 @@ def _slots(axes: Axes, record: Record) -> None:
     samples = record.samples
     axes.set_title("slots in use, and agents that wait for one")
     axes.step(samples["time"], samples["waiting"], where="post", color=_GREY, lw=1, label="waiting")
-    axes.step(samples["time"], samples["active"], where="post", color=_GREEN, lw=1.4, label="use")
+    axes.step(
+        samples["time"], samples["active"], where="post", color=_GREEN, lw=1.4, label="in use"
+    )
     axes.set_ylim(0, None)
     axes.set_xlabel("seconds since the start")
     axes.legend(loc="lower right", ncols=2)
