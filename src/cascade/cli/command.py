@@ -17,6 +17,7 @@ require()
 import typer  # noqa: E402 - after the line that says what is missing
 
 import cascade as cs  # noqa: E402
+from cascade.cli import steering  # noqa: E402
 from cascade.cli.loading import FailedInFile, Workflow, load  # noqa: E402
 from cascade.cli.options import HelpWanted, check_params, params_of  # noqa: E402
 from cascade.cli.problems import UsageProblem, in_full, in_words  # noqa: E402
@@ -24,6 +25,7 @@ from cascade.cli.progress import Progress  # noqa: E402
 from cascade.cli.running import EndedBySignal, Supervisor  # noqa: E402
 from cascade.cli.tally import Tally  # noqa: E402
 from cascade.cli.usage import WRONG_USE, Commands  # noqa: E402
+from cascade.control import LocalControl  # noqa: E402
 from cascade.errors import PictureError  # noqa: E402
 from cascade.pictures import SUFFIXES  # noqa: E402
 from cascade.spec.checks import check_duration  # noqa: E402
@@ -56,6 +58,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+steering.add_to(app)
 
 Target = Annotated[
     str, typer.Argument(metavar="FILE.py:NAME", help="The workflow; or package.module:NAME.")
@@ -86,6 +89,12 @@ def run(
         Output, typer.Option(help="How the result is printed; auto: JSON if it can be, else repr.")
     ] = Output.AUTO,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")] = False,
+    control: Annotated[
+        bool, typer.Option("--control", help="Let `cascade ps`, `limit` and others reach it.")
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option("--control-name", metavar="NAME", help="What it is called there.")
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Run a workflow and print its result."""
@@ -94,11 +103,12 @@ def run(
         patience = _seconds("--grace", grace)
         manager = cs.ResourceManager()
         _checked(manager.set_capacity, _limits(limit))
+        outside = _checked(LocalControl, name) if control or name is not None else None
         workflow = load(target)
         params = params_of(workflow, rest or [])
         check_params(workflow, params)
     with _told(debug, workflow):
-        engine = cs.Engine(resource_manager=manager)
+        engine = cs.Engine(resource_manager=manager, connector=outside)
         tally = Tally(engine.bus, workflow.graph)
         progress = Progress(tally, manager, quiet=quiet)
         try:
