@@ -73,6 +73,8 @@ PAGES = (
             "cascade.connectors.local:LocalBusConnector",
             "cascade.connectors.local:LocalBroker",
             "cascade.connectors.local:LocalSubscription",
+            "cascade.connectors.mqtt:MqttConnector",
+            "cascade.connectors.mqtt_session:MqttSubscription",
         ),
     ),
     Page(
@@ -87,7 +89,7 @@ PAGES = (
 HANDED_OUT = {
     *("Task", "LazyResult", "LazyMap", "ResourceDefinition"),
     *("Ticket", "ConstraintManager", "Statistics", "ResourceStatistics", "Waiting"),
-    *("LocalSubscription", "Graph", "Plan"),
+    *("LocalSubscription", "MqttSubscription", "Graph", "Plan"),
 }
 """Classes of which users receive objects, and make none themselves."""
 
