@@ -31,11 +31,12 @@ def fields(event: type) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("event", "base", "expected"),
     [
-        (events.RunStarted, events.RunEvent, RUN),
+        (events.RunStarted, events.RunEvent, (*RUN, "name")),
         (events.RunFinished, events.RunEvent, (*RUN, "status", "duration", "error")),
-        (events.TaskStarted, events.TaskEvent, TASK),
+        (events.TaskStarted, events.TaskEvent, (*TASK, "mode", "tags")),
         (events.TaskFinished, events.TaskEvent, (*TASK, "status", "duration", "error")),
         (events.TaskStepped, events.TaskEvent, (*TASK, "step")),
+        (events.TaskResumed, events.TaskEvent, (*TASK, "attempt")),
         (events.TaskSkipped, events.TaskEvent, (*TASK, "reason")),
         (events.TaskBlocked, events.TaskEvent, (*TASK, "blocked_on")),
         (events.TaskUnblocked, events.TaskEvent, (*TASK, "waited")),
