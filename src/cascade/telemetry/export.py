@@ -15,6 +15,8 @@ try:
 except ImportError as error:
     raise MissingExtraError("cascade.telemetry.export", "opentelemetry-sdk", "telemetry") from error
 
+from cascade.telemetry.instruments import instruments_of
+
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.sdk.trace import ReadableSpan
@@ -61,11 +63,7 @@ class CountingSpanProcessor(BatchSpanProcessor):
         """How many spans were dropped."""
         self._lock = threading.Lock()
         self._queued = 0
-        self._counter = None
-        if meter_provider is not None:
-            self._counter = meter_provider.get_meter("cascade").create_counter(
-                "cascade.spans.dropped", "{span}", "Spans that were not made or not exported."
-            )
+        self._instruments = None if meter_provider is None else instruments_of(meter_provider)
         super().__init__(
             _Taking(exporter, self),
             max_queue_size=max_queue_size,
@@ -88,8 +86,8 @@ class CountingSpanProcessor(BatchSpanProcessor):
         if not full:
             super().on_end(span)
             return
-        if self._counter is not None:
-            self._counter.add(1, {"cascade.reason": "queue_full"})
+        if self._instruments is not None:
+            self._instruments.add("cascade.spans.dropped", "queue_full")
         if not dropped & (dropped - 1):
             _log.warning("%d spans dropped: the collector is slow or gone", dropped)
 

@@ -237,8 +237,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def _described(value: object) -> Any:
-    if isinstance(value, (set, frozenset)):
-        return [_described(each) for each in value]
+    return list(value) if isinstance(value, (set, frozenset)) else _text(value)
+
+
+def _text(value: object) -> str:
     try:
         return repr(value)
     except Exception as error:
@@ -250,7 +252,6 @@ def _plain(value: object) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     try:
-        json.dumps(value, allow_nan=False)
+        return json.loads(json.dumps(value, default=_described, allow_nan=False))
     except (TypeError, ValueError, RecursionError):
-        return _described(value)
-    return value
+        return _text(value)

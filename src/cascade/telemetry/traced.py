@@ -226,14 +226,16 @@ class TracedTask:
                 self._drop()
                 return False
             self._left -= 1
+            if phase == "attempt":
+                self._phase_attributes["cascade.attempt.status"] = status
             span = self._start(phase)
-        told = False
-        if phase == "attempt" and span.is_recording():
+        elif span.is_recording():
             span.set_attribute("cascade.attempt.status", status)
-            if status == "failed" and error is not None:
-                failed(span, error)
-                self._tell(span, error)
-                told = True
+        told = phase == "attempt" and status == "failed" and error is not None
+        if told and span.is_recording():
+            assert error is not None
+            failed(span, error)
+            self._tell(span, error)
         span.end(self._run.last)
         return told
 
