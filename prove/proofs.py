@@ -50,4 +50,8 @@ PROOFS = (
         ("-m", "prove.conway", "virtual"),
     ),
     Proof("a minute of Life in real time: no error", ("-m", "prove.conway", "real")),
+    Proof(
+        "a million traced events with a collector that has stopped: no slower, memory flat",
+        ("-m", "prove.telemetry"),
+    ),
 )

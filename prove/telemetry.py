@@ -9,6 +9,7 @@ round, or if a span was neither exported, nor queued, nor counted as dropped.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import threading
 from collections.abc import Sequence
@@ -79,6 +80,14 @@ def run_traced(children: int, stopped: bool) -> tuple[float, int, int, int]:
     return took, 2 * children + 2, dropped, exporter.exported
 
 
+def run_silently(children: int) -> float:
+    """Run so many mapped children without telemetry; return the seconds that it took."""
+    engine = cs.Engine()
+    began = perf_counter()
+    asyncio.run(engine.run(do_nothing.map(n=range(children)).windowed(100)))
+    return perf_counter() - began
+
+
 def events_of(children: int) -> int:
     """Return how many events a run of so many children makes."""
     engine, seen = cs.Engine(), 0
@@ -94,13 +103,16 @@ def events_of(children: int) -> int:
 
 def main() -> int:
     """Run both kinds in turn; return the exit code."""
+    logging.getLogger("cascade.telemetry").setLevel(logging.ERROR)  # it would tell of each doubling
     each = events_of(1_000) / 1_000
     children = round(EVENTS / ROUNDS / each)
     run_traced(children, stopped=True)
     before, bad = bytes_of("VmRSS"), 0
     seconds: dict[bool, list[float]] = {False: [], True: []}
+    off = []
     lost = 0
     for _ in range(ROUNDS):
+        off.append(run_silently(children))
         for stopped in (False, True):
             took, ended, dropped, exported = run_traced(children, stopped)
             seconds[stopped].append(took)
@@ -114,6 +126,11 @@ def main() -> int:
         f"{EVENTS:,} events: {healthy:.1f} s with a collector, {dead:.1f} s with one that has "
         f"stopped ({slower:.2f} times); {lost:,} spans dropped and counted; "
         f"{grown / 2**20:.1f} MiB more"
+    )
+    microseconds = 1e6 / children
+    print(
+        f"a task takes {median(off) * microseconds:.0f} µs without telemetry and "
+        f"{median(seconds[False]) * microseconds:.0f} µs with it"
     )
     return bool(slower > LIMIT or grown > MOST or bad)
 

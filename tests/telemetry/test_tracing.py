@@ -8,7 +8,7 @@ import logging
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry import context as context_api
 from opentelemetry import trace
@@ -581,6 +581,7 @@ def test_an_error_of_any_kind_and_size_ends_its_spans(caplog: pytest.LogCaptureF
     assert caplog.records == []
 
 
+@settings(max_examples=50)
 @given(
     plans=st.lists(
         st.tuples(
