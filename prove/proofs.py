@@ -69,4 +69,8 @@ PROOFS = (
         {"CASCADE_MESSAGES": "10000"},
     ),
     Proof("a minute of Life in real time: no error", ("-m", "prove.conway", "real")),
+    Proof(
+        "a million traced events with a collector that has stopped: no slower, memory flat",
+        ("-m", "prove.telemetry"),
+    ),
 )

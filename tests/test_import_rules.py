@@ -47,6 +47,8 @@ RULES: dict[str, tuple[str, ...]] = {
     "cascade.cli": ("cascade", "typer", "rich"),
     "cascade.cli.loading": ("cascade", "a computed name"),
     "cascade.providers": ("cascade.errors", "cascade.spec", CHILDREN),
+    # Beside the runtime, which knows nothing of it; it brings an extra.
+    "cascade.telemetry": ("cascade.errors", "cascade.spec", "cascade.runtime", "opentelemetry"),
     # The two exceptions: the composition root, and the tools for tests.
     "cascade.runtime.engine": (
         *(*DECLARATION, "cascade.runtime", "cascade.adapters"),
@@ -309,6 +311,9 @@ def test_the_parts_of_the_observatory_need_each_other_in_no_circle() -> None:
         ("cascade.providers.files", "from cascade.runtime.engine import Engine"),
         ("cascade.providers.files", "import httpx"),
         ("cascade.providers.http", "import sqlalchemy"),
+        ("cascade.telemetry.logs", "from cascade.app import run"),
+        ("cascade.runtime.engine", "import cascade.telemetry"),
+        ("cascade.runtime.bus", "import opentelemetry.trace"),
         ("cascade.spec.task", "import numpy"),
         ("cascade.app", "def f():\n    import numpy.random as r"),
         ("cascade.app", "importlib.import_module('numpy')"),
@@ -353,6 +358,7 @@ def test_a_breach_of_the_observatory_is_found(code: str) -> None:
         ("cascade.testing", "from cascade.app import run\nfrom cascade import task"),
         ("cascade.cli.progress", "import rich.live\nimport cascade as cs"),
         ("cascade.providers.http", "def f():\n    import httpx"),
+        ("cascade.telemetry.traced", "from opentelemetry import trace"),
         ("cascade.providers.shell", "from cascade.providers.declaring import provided"),
         ("cascade.spec.lazy", "from . import policies\nfrom .amounts import check_name"),
         ("cascade.adapters.executors.process_worker", "def f():\n    import cloudpickle"),

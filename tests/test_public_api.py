@@ -39,6 +39,8 @@ PLACES = {
     "cascade.providers.http": "request get post put delete client Response HTTPStatusError "
     "ClientError TooManyRequestsError ServerError",
     "cascade.providers.sql": "query execute script engine",
+    "cascade.telemetry": "instrument Instrumentation log_events JsonFormatter TaskFilter",
+    "cascade.telemetry.export": "CountingSpanProcessor",
     "observatory.agents.kuramoto": "firefly_agent",
     "observatory.reference.fireflies": "simulate",
     "observatory.monitors.convergence": "ConvergenceMonitor",

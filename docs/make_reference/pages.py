@@ -63,6 +63,12 @@ PAGES = (
         more=("cascade.testing",),
     ),
     Page(
+        "telemetry",
+        "Telemetry",
+        "Traces, metrics and logs. See [Traces, metrics and logs](../telemetry.md).",
+        more=("cascade.telemetry", "cascade.telemetry.export:CountingSpanProcessor"),
+    ),
+    Page(
         "parts",
         "Parts",
         "What an engine is put together from. [Ports](ports.md) says what a part of your own "
@@ -89,7 +95,11 @@ PAGES = (
 HANDED_OUT = {
     *("Task", "LazyResult", "LazyMap", "ResourceDefinition"),
     *("Ticket", "ConstraintManager", "Statistics", "ResourceStatistics", "Waiting"),
+<<<<<<< HEAD
     *("LocalSubscription", "MqttSubscription", "Graph", "Plan"),
+=======
+    *("LocalSubscription", "Graph", "Plan", "Instrumentation"),
+>>>>>>> main
 }
 """Classes of which users receive objects, and make none themselves."""
 

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 USER, PASSWORD = "engine", "correct horse"
+LIMITED = "limited"
+"""Another user, of the same password, who may do nothing but what rules need."""
 PATIENCE = 10.0
 """How many seconds anything may take on a busy machine."""
 
@@ -41,7 +43,14 @@ class Broker:
         self._mosquitto = program("mosquitto")
         passwords, key = directory / "passwords", directory / "broker.key"
         passwords.touch(0o600)
-        _call(program("mosquitto_passwd"), "-b", str(passwords), USER, PASSWORD)
+        for user in (USER, LIMITED):
+            _call(program("mosquitto_passwd"), "-b", str(passwords), user, PASSWORD)
+        allowed = directory / "allowed"
+        allowed.write_text(
+            f"user {USER}\ntopic readwrite #\ntopic readwrite $own/#\n"
+            f"user {LIMITED}\ntopic readwrite cascade/constraints/#\n"
+        )
+        allowed.chmod(0o600)
         _call(
             *(program("openssl"), "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"),
             *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-keyout", str(key)),
@@ -55,6 +64,7 @@ class Broker:
             user root
             allow_anonymous false
             password_file {passwords}
+            acl_file {allowed}
             persistence true
             persistence_location {directory}/
             autosave_interval 1
@@ -85,6 +95,12 @@ class Broker:
             self._process.kill()
             self._process.wait(PATIENCE)
             self._process = None
+
+    def has_saved(self, *ids: str) -> bool:
+        """Whether rules would survive if it were killed now."""
+        saved = self.directory / "mosquitto.db"
+        content = saved.read_bytes() if saved.exists() else b""
+        return all(f"cascade/constraints/{id}".encode() in content for id in ids)
 
 
 def free_ports(count: int) -> list[int]:

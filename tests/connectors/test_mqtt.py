@@ -14,10 +14,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.connectors.mosquitto import PASSWORD, USER, Broker, free_ports, operator, until
+from tests.connectors.mosquitto import (
+    LIMITED,
+    PASSWORD,
+    USER,
+    Broker,
+    free_ports,
+    operator,
+    until,
+)
 
 import cascade as cs
-from cascade.connectors import mqtt_client
+from cascade.connectors import mqtt_client, mqtt_connection
 from cascade.connectors.mqtt import MqttConnector
 from cascade.errors import ConnectorError, MissingExtraError, VirtualTimeError
 from cascade.ports import Connector
@@ -258,7 +266,7 @@ def test_a_killed_broker_holds_nobody_up_and_is_obeyed_again_when_it_is_back(
                 await until(lambda: len(ids(engine)) == 3)
                 await steps.stand_still()
                 someone._rules.clear()
-                await asyncio.sleep(0.1)  # until the broker has saved what it knows
+                await until(lambda: broker.has_saved("stays", "changes", "goes"))
             broker.kill()
             await until(lambda: not connector.connected)
             await steps.stand_still()  # the rules that are known hold on
@@ -329,6 +337,24 @@ def test_what_is_removed_while_nobody_tells_us_is_noticed_on_return(broker: Brok
             await connector.publish("memory/b", None, qos=1, retain=True)
 
     asyncio.run(main())
+
+
+def test_rules_are_heard_where_messages_to_oneself_are_not_allowed(
+    broker: Broker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt_connection, "ECHO_PATIENCE", 0.05)
+
+    async def main() -> None:
+        steps, engine = Steps(), cs.Engine(connector=connector_to(broker, username=LIMITED))
+        async with operator(broker) as someone, running(engine, steps.agent()):
+            await someone.set("limited", rule("task:agent"))
+            await steps.stand_still()
+            await someone.remove("limited")
+            await steps.go_on()
+
+    asyncio.run(main())
+    (record,) = caplog.records
+    assert "doesn't hand back what is published on 'cascade/returned/" in record.getMessage()
 
 
 def test_during_an_outage_messages_wait_or_are_dropped_and_counted(broker: Broker) -> None:
@@ -494,6 +520,21 @@ def test_cancelling_at_any_moment_leaves_no_task(broker: Broker, turns: int) -> 
         await connector.connect()
         assert is_up(connector)
         await connector.disconnect()
+        nothing_is_left()
+
+    asyncio.run(main())
+
+
+def test_disconnecting_waits_even_if_it_is_cancelled(broker: Broker) -> None:
+    async def main() -> None:
+        connector = connector_to(broker)
+        await connector.connect()
+        leaving = asyncio.ensure_future(connector.disconnect())
+        for _ in range(3):
+            await asyncio.sleep(0)
+            leaving.cancel()
+        await asyncio.wait({leaving})
+        assert leaving.cancelled()
         nothing_is_left()
 
     asyncio.run(main())

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from cascade.connectors.local import Callback, check_callback
-from cascade.connectors.mqtt_client import Address
+from cascade.connectors.mqtt_client import Address, to_its_end
 from cascade.connectors.mqtt_connection import Connection, open_connection
 from cascade.connectors.mqtt_pauses import Pauses
 from cascade.connectors.mqtt_payload import encode
@@ -119,7 +119,7 @@ class MqttConnector:
         self._session: Session | None = None
         self._connection: Connection | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._opened: asyncio.Event | None = None
+        self._opened: asyncio.Future[None] | None = None
         self._dropped = 0
 
     @property
@@ -158,12 +158,8 @@ class MqttConnector:
             keeper, opened = self._keeper, self._opened
             assert keeper is not None
             assert opened is not None
-            opening = asyncio.ensure_future(opened.wait())
-            try:
-                await asyncio.wait({keeper, opening}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                opening.cancel()
-            if not opened.is_set():
+            await asyncio.wait({keeper, opened}, return_when=asyncio.FIRST_COMPLETED)
+            if not opened.done():
                 keeper.result()
         except BaseException:
             await self.disconnect()
@@ -187,8 +183,8 @@ class MqttConnector:
         self._session = None
         try:
             await session.end()
-            await asyncio.wait({keeper})
         finally:
+            await to_its_end(keeper)
             self._dropped += session.dropped + len(session.outbox)
 
     async def publish(self, topic: str, payload: Any, qos: int = 0, retain: bool = False) -> None:
@@ -272,7 +268,7 @@ class MqttConnector:
             raise ConnectorError(f"{call}({topic!r}) needs a connection: await connect() first")
         if self._loop is not asyncio.get_running_loop():
             raise ConnectorError("this connector is in use by another event loop")
-        if not self._opened.is_set():
+        if not self._opened.done():
             raise ConnectorError(f"{call}({topic!r}) needs a connection: connect() hasn't ended")
         return self._session
 
@@ -291,7 +287,7 @@ class MqttConnector:
     def _begin(self) -> None:
         previous = self._keeper
         self._session = Session(self._queue_size)
-        self._opened = asyncio.Event()
+        self._opened = asyncio.get_running_loop().create_future()
         self._keeper = asyncio.create_task(
             self._keep(self._session, self._opened, previous),
             name=f"connection to the MQTT broker at {self._address}",
@@ -299,7 +295,7 @@ class MqttConnector:
         self._keeper.add_done_callback(_report)
 
     async def _keep(
-        self, session: Session, opened: asyncio.Event, previous: asyncio.Task[None] | None
+        self, session: Session, opened: asyncio.Future[None], previous: asyncio.Task[None] | None
     ) -> None:
         """Keep a connection, until this is cancelled; raise if there never was one."""
         if previous is not None:
@@ -309,16 +305,17 @@ class MqttConnector:
         while True:
             lasted = 0.0
             try:
-                connection = await open_connection(self._address, session, opened.is_set())
+                connection = await open_connection(self._address, session, opened.done())
             except ConnectorError as error:
-                if not opened.is_set():
+                if not opened.done():
                     raise
                 _log.debug("%s", error)
             else:
                 began = loop.time()
-                if opened.is_set():
+                if opened.done():
                     _log.info("%s is back after %.1f s", self._address, began - lost_at)
-                opened.set()
+                else:
+                    opened.set_result(None)
                 reason = await self._serve(connection, session)
                 lost_at = loop.time()
                 lasted = lost_at - began

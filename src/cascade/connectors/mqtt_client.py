@@ -8,7 +8,7 @@ import logging
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -91,23 +91,20 @@ class Client:
         """The client itself."""
         self.aiomqtt.pending_calls_threshold = sys.maxsize  # it would warn of many
         self._entering: asyncio.Task[Any] | None = None
-        self._closed = asyncio.Event()
-        self._note_when_closed()
+        self._loop = asyncio.get_running_loop()
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._look_after_socket()
 
     async def enter(self) -> None:
         """Connect."""
-        self._entering = asyncio.ensure_future(self.aiomqtt.__aenter__())
-        closed = asyncio.ensure_future(self._closed.wait())
-        try:
-            await asyncio.wait({self._entering, closed}, return_when=asyncio.FIRST_COMPLETED)
-            if not self._entering.done():
-                # A refusal comes just before the end.
-                await asyncio.wait({self._entering}, timeout=0.1)
-            if not self._entering.done():
-                raise ConnectionResetError("the connection was closed before any answer")
-            self._entering.result()
-        finally:
-            closed.cancel()
+        entering = self._entering = asyncio.ensure_future(self.aiomqtt.__aenter__())
+        await asyncio.wait({entering, self._closed}, return_when=asyncio.FIRST_COMPLETED)
+        if not entering.done():
+            # A refusal comes just before the end.
+            await asyncio.wait({entering}, timeout=0.1)
+        if not entering.done():
+            raise ConnectionResetError("the connection was closed before any answer")
+        entering.result()
 
     async def lost(self) -> None:
         """Wait until the connection breaks, and raise why."""
@@ -125,13 +122,15 @@ class Client:
 
     async def leave(self) -> None:
         """Disconnect, in order if that can be; cancelling this doesn't keep it from its end."""
-        await _to_its_end(self._leave())
+        leaving = asyncio.ensure_future(self._leave())
+        await to_its_end(leaving)
+        leaving.result()
 
     async def _leave(self) -> None:
         entering = self._entering
         if entering is None:
             return
-        if not self._closed.is_set():
+        if not self._closed.done():
             # The thread that is connecting can't be stopped.
             await asyncio.wait({entering})
         entering.cancel()
@@ -149,19 +148,40 @@ class Client:
         if misc is not None:
             await asyncio.wait({misc})
 
-    # aiomqtt leaves the connection of an attempt that timed out open, and doesn't notice one that
-    # is closed before it was accepted: here its client of paho is asked directly.
+    # aiomqtt leaves the connection of an attempt that timed out open, doesn't notice one that is
+    # closed before it was accepted, and may watch a file descriptor that has just been closed, or
+    # even belongs to somebody else by then: here its client of paho is asked directly.
 
-    def _note_when_closed(self) -> None:
-        paho, loop = self.aiomqtt._client, asyncio.get_running_loop()
+    def _look_after_socket(self) -> None:
+        paho = self.aiomqtt._client
         close = paho.on_socket_close
 
-        def note(*what: Any) -> None:
+        def closed(*what: Any) -> None:
             if close is not None:
                 close(*what)
-            loop.call_soon_threadsafe(self._closed.set)
+            self._loop.call_soon_threadsafe(self._note_end)
 
-        paho.on_socket_close = note
+        def wants_to_write(client: Any, data: Any, sock: Any) -> None:
+            self._loop.call_soon_threadsafe(self._watch, sock)
+
+        paho.on_socket_close = closed
+        paho.on_socket_register_write = wants_to_write
+
+    def _note_end(self) -> None:
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def _watch(self, sock: Any) -> None:
+        live = self.aiomqtt._client.socket()
+        if live is not None and live is sock:
+            self._loop.add_writer(live.fileno(), self._write)
+
+    def _write(self) -> None:
+        try:
+            self.aiomqtt._client.loop_write()
+        except Exception as error:
+            if not self.aiomqtt._disconnected.done():
+                self.aiomqtt._disconnected.set_exception(error)
 
     def _hang_up(self) -> None:
         self.aiomqtt._client._sock_close()
@@ -227,15 +247,13 @@ def _delivery() -> Any:
     return SubscribeOptions(qos=1, retainAsPublished=True)
 
 
-async def _to_its_end(doing: Coroutine[Any, Any, None]) -> None:
-    """Do something that cancelling doesn't stop; whoever has cancelled waits for it."""
-    task = asyncio.ensure_future(doing)
+async def to_its_end(task: asyncio.Future[Any]) -> None:
+    """Wait for a task even if this is cancelled, which is raised after that; not its result."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError as error:
             cancelled = error
-    task.result()
     if cancelled is not None:
         raise cancelled
