@@ -95,11 +95,7 @@ PAGES = (
 HANDED_OUT = {
     *("Task", "LazyResult", "LazyMap", "ResourceDefinition"),
     *("Ticket", "ConstraintManager", "Statistics", "ResourceStatistics", "Waiting"),
-<<<<<<< HEAD
-    *("LocalSubscription", "MqttSubscription", "Graph", "Plan"),
-=======
-    *("LocalSubscription", "Graph", "Plan", "Instrumentation"),
->>>>>>> main
+    *("LocalSubscription", "MqttSubscription", "Graph", "Plan", "Instrumentation"),
 }
 """Classes of which users receive objects, and make none themselves."""
 
