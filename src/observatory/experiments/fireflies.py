@@ -21,7 +21,7 @@ from observatory.experiments.recorder import Recorder, Summary
 from observatory.experiments.until_first import until_first
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.direct_channel import DirectChannel
-from observatory.networking.topology import moore_neighbors
+from observatory.networking.topology import neighborhoods
 from observatory.ticks import Ticks
 
 SAMPLES_PER_PERIOD = 10
@@ -71,6 +71,9 @@ class Fireflies:
         keep_flashes: keep every flash in `recorder.flashes`.
         draw: gives each agent its initial phase, between two bounds, in agent order; by default
             ``random.Random(seed).uniform``.
+
+    Raises:
+        ValueError: agents don't know the model.
     """
 
     def __init__(
@@ -85,6 +88,11 @@ class Fireflies:
         keep_flashes: bool = False,
         draw: Callable[[float, float], float] | None = None,
     ) -> None:
+        if config.model == "kuramoto":
+            raise ValueError(
+                "model must be fixed or mirollo-strogatz with agents; "
+                "'kuramoto' is there with --engine reference only"
+            )
         self.config = config
         """The settings."""
         self.manager = cs.ResourceManager()
@@ -102,7 +110,13 @@ class Fireflies:
         self._view = view
         self._keep_flashes = keep_flashes
         self._draw = draw
-        self._channels = [DirectChannel(owner_id=agent) for agent in range(config.num_agents)]
+        self._neighborhoods = neighborhoods(config.topology, config.num_agents)
+        # Each neighbour flashes at most twice while an agent is deaf.
+        room = max(100, 2 * len(self._neighborhoods[0]))
+        self._channels = [
+            DirectChannel(owner_id=agent, capacity=room) for agent in range(config.num_agents)
+        ]
+        self._everybody = tuple(self._channels) if config.topology == "complete" else None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._start = self._now = 0.0
         self._used_samples: list[float] = []
@@ -170,19 +184,20 @@ class Fireflies:
     ) -> Coroutine[Any, Any, Any]:
         """Return the life of one agent: in an engine of its own, under the limit of all."""
         config = self.config
-        width, height = config.shape
+        neighbors = self._everybody or [self._channels[i] for i in self._neighborhoods[agent]]
         workflow = firefly_agent(
             agent_id=agent,
             initial_phase=phase,
             period=config.period,
             nudge=config.nudge,
-            neighbors=[self._channels[other] for other in moore_neighbors(agent, width, height)],
+            neighbors=neighbors,
             my_channel=self._channels[agent],
             connector=self._connector,
             refractory_period=config.deaf_for,
             due=due,
             probe=recorder,
             awake=config.limit_holds == "awake",
+            dissipation=config.concavity,
         )
         if config.limit is not None:
             workflow = workflow.with_constraints(**{SLOT: 1})
@@ -290,6 +305,8 @@ class Fireflies:
             lateness_s=recorder.lateness_summary(),
             dropped=sum(channel.dropped for channel in self._channels) + self._broker.dropped,
             digest=recorder.digest,
+            topology=config.topology,
+            model=config.model,
         )
 
 

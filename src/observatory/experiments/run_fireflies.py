@@ -1,4 +1,4 @@
-"""The command `fireflies`: pulse-coupled oscillators on a torus fall into step.
+"""The command `fireflies`: pulse-coupled oscillators fall into step.
 
 ``python -m observatory.experiments.run_fireflies --limit 100``
 """
@@ -23,13 +23,13 @@ from typing import Annotated, Literal
 from cascade.ports import Connector
 from cascade.spec.checks import check_finite, check_whole
 from observatory.experiments import console
-from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig
+from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig, Model
 from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
 from observatory.experiments.report import present, print_moment, print_summary
 from observatory.experiments.view import FirefliesView
 from observatory.monitors.aggregator import MetricsAggregator
-from observatory.networking.topology import moore_neighbors
+from observatory.networking.topology import Topology, moore_neighbors
 from observatory.visualization.palette import PaletteFunction, Palettes
 from observatory.visualization.terminal import can_show
 
@@ -77,6 +77,9 @@ async def run_experiment(
     palette_func: PaletteFunction = Palettes.firefly,
     still: str | Path | None = None,
     cast: str | Path | None = None,
+    topology: Topology = "torus",
+    model: Model = "fixed",
+    dissipation: float | None = None,
 ) -> Summary:
     """Run the fireflies on the running loop (real or virtual time) and return the summary.
 
@@ -99,6 +102,11 @@ async def run_experiment(
         palette_func: from brightness to colour, for all that is shown; see `Palettes`.
         still: a file for a drawing of what is seen at the end, as SVG.
         cast: a file for a recording of what is seen, as asciicast v2.
+        topology: who hears whom: the eight around on the "torus", the two beside in a "ring", or
+            in a "complete" graph everybody.
+        model: what a flash does: "fixed" advances the phase by `nudge`, "mirollo-strogatz" lifts a
+            concave state by ``nudge / period``.
+        dissipation: how concave that state is, above 0 and at most 100; None: 3.
 
     Raises:
         TypeError, ValueError: an argument is no number or out of its range; the error names it.
@@ -118,6 +126,9 @@ async def run_experiment(
         seed=console.some_seed() if seed is None else seed,
         refractory_period=refractory_period,
         decay_duty_cycle=decay_duty_cycle,
+        topology=topology,
+        model=model,
+        dissipation=dissipation,
     )
     virtual = getattr(asyncio.get_running_loop(), "virtual", False)
     aggregator = None if log is None else MetricsAggregator(log)
@@ -164,7 +175,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 """The command line as a typer application."""
 
 
-@app.command(help="Fireflies on a torus, each an agent with its own engine, fall into step.")
+@app.command(help="Fireflies, each an agent with its own engine, fall into step.")
 def fireflies(
     agents: Annotated[
         int, console.whole_option("--agents", help="How many agents there are.")
@@ -189,6 +200,26 @@ def fireflies(
     nudge: Annotated[
         float, console.seconds_option("--nudge", help="Seconds a heard flash advances the phase.")
     ] = 0.2,
+    topology: Annotated[
+        str, typer.Option("--topology", help="Who hears whom: torus, ring or complete.")
+    ] = "torus",
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            help="What a flash does. fixed: it advances the phase by the nudge; "
+            "mirollo-strogatz: it lifts a concave state by nudge/period.",
+        ),
+    ] = "fixed",
+    dissipation: Annotated[
+        float | None,
+        typer.Option(
+            "--dissipation",
+            parser=console.number,
+            metavar="B",
+            help="How concave that state is. Default: 3.",
+        ),
+    ] = None,
     duration: Annotated[
         float, console.seconds_option("--duration", help="Seconds the experiment lasts.")
     ] = 3000.0,
@@ -225,8 +256,13 @@ def fireflies(
             limit=limit,
             limit_holds=typing.cast(Literal["step", "awake"], limit_holds),
             seed=console.some_seed() if seed is None else seed,
+            topology=typing.cast(Topology, topology),
+            model=typing.cast(Model, model),
+            dissipation=dissipation,
         )
         console.check_clock(time)
+        if model == "kuramoto":
+            raise ValueError("model must be fixed or mirollo-strogatz with agents, got 'kuramoto'")
         if palette not in PALETTES:
             raise ValueError(f"palette must be one of {PALETTE_NAMES}, got {palette!r}")
     except ValueError as error:

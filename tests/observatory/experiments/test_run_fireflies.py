@@ -49,6 +49,8 @@ KEYS = {
     "lateness_s",
     "dropped",
     "digest",
+    "topology",
+    "model",
 }
 SMALL = ["--agents", "9", "--duration", "20", "--time", "virtual"]
 PROGRAM = [sys.executable, "-m", "observatory.experiments.run_fireflies"]
