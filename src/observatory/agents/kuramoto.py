@@ -155,7 +155,8 @@ async def firefly_agent(
                 )
                 due = flashed + period
             phase = period - (due - time)
-            if phase >= refractory_period - TOLERANCE and time > flashed:
+            # Without a deaf time nothing else keeps the flashes of one instant from counting twice.
+            if phase >= refractory_period - TOLERANCE and (dissipation is None or time > flashed):
                 due -= slope * phase + constant
                 if due <= time:
                     flashed = await _flash(

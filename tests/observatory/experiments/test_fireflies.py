@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import random
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
@@ -201,6 +204,28 @@ def test_the_same_settings_give_the_same_summary_apart_from_the_time_it_took(
     assert first.pop("elapsed") > 0
     assert second.pop("elapsed") > 0
     assert first == second
+
+
+WORLD = """
+from cascade.testing import run_virtual
+from observatory.experiments.config import FirefliesConfig
+from observatory.experiments.fireflies import Fireflies
+print(run_virtual(Fireflies(FirefliesConfig(36, 1.0, 0.05, 20.0, seed=8)).run()).digest)
+"""
+
+
+def test_one_seed_is_one_world_in_every_process_however_it_hashes() -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORLD],
+            env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for hash_seed in range(1, 6)
+    ]
+    digests = [process.communicate(timeout=100)[0].strip() for process in processes]
+    assert digests == [run(FirefliesConfig(36, 1.0, 0.05, 20.0, seed=8)).digest] * 5
 
 
 def test_another_seed_is_another_world() -> None:

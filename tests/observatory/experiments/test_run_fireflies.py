@@ -503,10 +503,15 @@ def test_the_arguments_of_run_experiment_and_their_defaults() -> None:
         "palette_func",
         "still",
         "cast",
+        "topology",
+        "model",
+        "dissipation",
     }
     keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     assert keywords.pop("palette_func") is Palettes.firefly
     assert keywords.pop("limit_holds") == "step"
+    assert keywords.pop("topology") == "torus"
+    assert keywords.pop("model") == "fixed"
     assert set(keywords.values()) == {None}
 
 
