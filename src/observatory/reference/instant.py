@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from heapq import heappop
 
 import numpy as np
 
-from observatory.reference.state import State, Times, Whole
-
-
-class TouchedError(Exception):
-    """An instant has come to an agent that a later one has touched already."""
+from observatory.reference.state import Key, State, Times, View, Whole, time_view, whole_view
 
 
 class Instant:
@@ -25,14 +22,31 @@ class Instant:
         self._neighbors = neighbors
         self._state = state
         # Views of the arrays whose items are plain numbers, which are faster one by one.
-        self.due = memoryview(state.due)
-        self.set_at = memoryview(state.set_at)
-        self.rank = memoryview(state.rank)
-        self.flashed_at = memoryview(state.flashed_at)
+        self.due = time_view(state.due)
+        self.set_at = time_view(state.set_at)
+        self.rank = whole_view(state.rank)
+        self.flashed_at = time_view(state.flashed_at)
         self.flashed: list[int] = []
         """Who has flashed since `taken` was called, in order."""
         self.times: list[float] = []
         """When."""
+
+    def taken_from(self, agenda: list[Key]) -> list[int]:
+        """Take the first instant out of an agenda; return who is due in it, in order.
+
+        Args:
+            agenda: keys as a heap; those that are out of date are left out, and so is what is
+                there twice.
+        """
+        now = agenda[0][0]
+        queue: list[int] = []
+        while agenda and agenda[0][0] == now:
+            _, at, place, agent = heappop(agenda)
+            if self.due[agent] != now or self.set_at[agent] != at or self.rank[agent] != place:
+                continue
+            if not queue or queue[-1] != agent:
+                queue.append(agent)
+        return queue
 
     def taken(self) -> tuple[Whole, Times]:
         """Return agents and times of the flashes, and forget them."""
@@ -41,33 +55,33 @@ class Instant:
         self.times.clear()
         return taken
 
-    def run(self, now: float, queue: list[int], touched: memoryview | None = None) -> set[int]:
+    def run(
+        self,
+        now: float,
+        queue: list[int],
+        owner: View[int] | None = None,
+        base: int = 0,
+        reclaim: Callable[[int, float], None] | None = None,
+    ) -> set[int]:
         """Run an instant, and return who was woken.
 
         Args:
             now: when it is, in seconds.
             queue: all who are due then, in the order in which they come; whoever hears them is
                 added.
-            touched: when each agent was touched last by an instant that was run out of turn.
-
-        Raises:
-            TouchedError: somebody was touched later than now; the state is as it was.
+            owner: whose each agent is.
+            base: what owners have to be for `reclaim` to be called, or more.
+            reclaim: is called with an agent that this instant comes to, and with `now`, before
+                anything of it is looked at.
         """
         due, set_at, rank, flashed_at = self.due, self.set_at, self.rank, self.flashed_at
         state, neighbors = self._state, self._neighbors
         period, threshold = state.period, state.threshold
         slope, constant = state.slope, state.constant
         heard = dict.fromkeys(queue, 0)
-        before: list[tuple[int, float, float, int, float]] = []
-        count = len(self.flashed)
         for place, agent in enumerate(queue):  # which grows meanwhile
             times = heard.pop(agent)
             at = due[agent]
-            if touched is not None:
-                if touched[agent] > now:
-                    self._undo(before, count)
-                    raise TouchedError
-                before.append((agent, at, set_at[agent], rank[agent], flashed_at[agent]))
             if times and flashed_at[agent] != now:
                 for _ in range(times):
                     at -= slope * (period - (at - now)) + constant
@@ -79,22 +93,14 @@ class Instant:
                 for neighbor in neighbors[agent]:
                     if neighbor in heard:
                         heard[neighbor] += 1
-                    elif neighbor != agent:
-                        if touched is not None and touched[neighbor] > now:
-                            self._undo(before, count)
-                            raise TouchedError
-                        if period - (due[neighbor] - now) >= threshold:
-                            heard[neighbor] = 1
-                            queue.append(neighbor)
+                        continue
+                    if owner is not None and owner[neighbor] >= base:
+                        assert reclaim is not None
+                        reclaim(neighbor, now)
+                    if period - (due[neighbor] - now) >= threshold and neighbor != agent:
+                        heard[neighbor] = 1
+                        queue.append(neighbor)
             due[agent] = at
             set_at[agent] = now
             rank[agent] = place
         return set(queue)
-
-    def _undo(self, before: list[tuple[int, float, float, int, float]], count: int) -> None:
-        for agent, at, was_set, was_rank, flashed in reversed(before):
-            self.due[agent] = at
-            self.set_at[agent] = was_set
-            self.rank[agent] = was_rank
-            self.flashed_at[agent] = flashed
-        del self.flashed[count:], self.times[count:]

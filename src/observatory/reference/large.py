@@ -9,14 +9,14 @@ places run together; see `Spans`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappush
 
 import numpy as np
 
 from observatory.networking.topology import Topology, neighborhoods
 from observatory.reference.instant import Instant
 from observatory.reference.spans import Spans
-from observatory.reference.state import State, Times, Whole, neighbor_matrix, rows_of
+from observatory.reference.state import Key, State, Times, Whole, neighbor_matrix, rows_of
 from observatory.reference.together import Together
 from observatory.reference.world import PulseResponse
 
@@ -64,7 +64,7 @@ class LargeWorld:
         self._instant = Instant(self._state, neighbors)
         self._together = None if matrix is None else Together(self._state, matrix)
         self._spans: Spans | None = None
-        self._agenda: list[tuple[float, float, int, int]] = []
+        self._agenda: list[Key] = []
         if self._together is not None and (len(due) >= LARGE if spans is None else spans):
             self._spans = Spans(self._state, self._instant, self._together, tell)
         else:
@@ -77,14 +77,10 @@ class LargeWorld:
             self._spans.run_until(time)
             return
         agenda, instant = self._agenda, self._instant
-        due, set_at, rank = instant.due, instant.set_at, instant.rank
+        due, rank = instant.due, instant.rank
         while agenda and agenda[0][0] < time:
             now = agenda[0][0]
-            queue = []
-            while agenda and agenda[0][0] == now:
-                _, at, place, agent = heappop(agenda)
-                if due[agent] == now and set_at[agent] == at and rank[agent] == place:
-                    queue.append(agent)
+            queue = instant.taken_from(agenda)
             if len(queue) >= MANY and self._together is not None:
                 self._run_many(np.array(queue), now)
                 continue
@@ -99,8 +95,7 @@ class LargeWorld:
         assert self._together is not None
         if self._instant.flashed:
             self._tell(*self._instant.taken())
-        outcome = self._together.run(queue, np.zeros(len(queue), dtype=np.int64), np.array([now]))
+        outcome = self._together.run(queue, np.full(len(queue), now))
         self._tell(*outcome.flashes())
-        woken, _ = outcome.touched()
-        for key in self._state.keys(np.unique(woken)):
+        for key in self._state.keys(np.unique(outcome.touched())):
             heappush(self._agenda, key)

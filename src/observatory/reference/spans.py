@@ -2,27 +2,28 @@
 
 All instants of a span are run together as if there were no others; those that meet are undone
 (`Together`), and run again one by one in the order of time, with those that became due meanwhile.
-That is exact unless one of these comes to an agent that a later instant has touched already, which
-stands. Then the span ends before it: whatever stands from that time on is undone, and the next span
-begins there. So each span is a piece of the very world that instant after instant would give.
+Where one of these comes to an agent that a later instant has touched already, that one is undone
+as well, and waits for its turn. Nothing else has to be: those that still stand have nothing in
+common with it, and all that was run one by one was earlier. So each span is a piece of the very
+world that instant after instant would give.
 
-How long spans are is fitted to how much had to be run one by one.
+How long spans are is fitted to how much has to be run one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappush
 
 import numpy as np
 
-from observatory.reference.instant import Instant, TouchedError
-from observatory.reference.state import State, Times, Whole
+from observatory.reference.instant import Instant
+from observatory.reference.state import State, Times, Whole, whole_view
 from observatory.reference.together import Outcome, Together
 
 NEAR = 1 / 20
 """How far one looks ahead for who will be due, as a share of the period."""
-FEW, MANY = 0.04, 0.12
+FEW, MANY = 0.08, 0.12
 """Spans get longer below this share of flashes that had to be run one by one, shorter above."""
 
 
@@ -47,12 +48,9 @@ class Spans:
         self._instant = instant
         self._together = together
         self._tell = tell
+        self._owner = whole_view(together.owner)
         count = len(state.due)
-        self._touched = np.full(count, -np.inf)
-        """When each agent was touched last by an instant that stands and was run with others."""
-        self._touched_view = memoryview(self._touched)
-        self._length = state.period * min(NEAR, 20 / count**0.5 / 20)
-        self._only_one = False
+        self._length = state.period * min(NEAR, count**-0.5)
         self._horizon = -np.inf
         self._near = np.empty(0, dtype=np.int64)
         """Who will be due before the horizon, and some who were."""
@@ -72,10 +70,8 @@ class Spans:
                 near_due = due[self._near]
             if begin >= time:
                 return
-            end = min(begin + self._length, self._horizon, time)
-            if self._only_one or end <= begin:
-                end = float(np.nextafter(begin, np.inf))
-            self._run(self._near[near_due < end], end)
+            end = min(max(begin + self._length, np.nextafter(begin, np.inf)), self._horizon, time)
+            self._run(self._near[near_due < end], float(end))
 
     def _look_ahead(self, begin: float) -> None:
         self._is_near[self._near] = False
@@ -85,65 +81,55 @@ class Spans:
 
     def _run(self, agents: Whole, end: float) -> None:
         """Run the span of some agents, all who are due before its end."""
-        state = self._state
-        agents = state.in_turn(agents)
-        moments, number = np.unique(state.due[agents], return_inverse=True)
-        outcome = self._together.run(agents, number, moments)
-        touched, when = outcome.touched()
-        self._touched[touched] = when
-        touched = np.unique(touched)
-        again = agents[~outcome.stands[number]]
-        agenda = state.keys(again) + state.keys(touched[state.due[touched] < end])
-        woken, broken_at = self._run_one_by_one(agenda, end, outcome)
-        if broken_at is not None:
-            self._undo_from(broken_at, outcome)
-        self._only_one = broken_at is not None and broken_at <= moments[0]
+        agents = self._state.in_turn(agents)
+        outcome = self._together.run(agents, self._state.due[agents])
+        woken = self._run_one_by_one(outcome, end)
         self._tell_all(outcome)
-        if broken_at is not None:
-            # Those that were undone have their old due times again, which are in here anyway.
-            self._length *= 0.7
-        self._keep_near(np.concatenate((touched, np.array(woken, dtype=np.int64))))
+        self._keep_near(np.concatenate((outcome.touched(), np.array(woken, dtype=np.int64))))
 
-    def _run_one_by_one(
-        self, agenda: list[tuple[float, float, int, int]], end: float, outcome: Outcome
-    ) -> tuple[list[int], float | None]:
-        """Run the instants of an agenda; return who was woken, and when it couldn't go on."""
-        instant = self._instant
-        due, set_at, rank = instant.due, instant.set_at, instant.rank
+    def _run_one_by_one(self, outcome: Outcome, end: float) -> list[int]:
+        """Run what doesn't stand and what became due before the end; return who was woken."""
+        state, instant = self._state, self._instant
+        due, rank = instant.due, instant.rank
+        touched = outcome.touched()
+        agenda = state.keys(
+            np.unique(np.concatenate((outcome.waiting(), touched[state.due[touched] < end])))
+        )
+        if not agenda:
+            return []
         heapify(agenda)
-        stand = set(outcome.moments[outcome.stands].tolist()) if agenda else set()
+        standing = {
+            moment: number
+            for number, moment in enumerate(outcome.moments.tolist())
+            if outcome.stands[number]
+        }
+        owner, base = self._owner, outcome.base
+
+        def undo(number: int) -> None:
+            for key in state.keys(outcome.undo(state, number)):
+                heappush(agenda, key)
+
+        def reclaim(agent: int, now: float) -> None:
+            number = owner[agent] - base
+            if outcome.stands[number] and outcome.moments[number] > now:
+                del standing[float(outcome.moments[number])]
+                undo(number)
+
         woken: list[int] = []
         while agenda:
             now = agenda[0][0]
-            queue = []
-            while agenda and agenda[0][0] == now:
-                _, at, place, agent = heappop(agenda)
-                if due[agent] == now and set_at[agent] == at and rank[agent] == place:
-                    queue.append(agent)
-            if not queue:
-                continue
-            if now in stand:
-                return woken, now
-            try:
-                came = instant.run(now, queue, self._touched_view)
-            except TouchedError:
-                return woken, now
+            if now in standing:
+                undo(standing.pop(now))
+            came = instant.run(now, instant.taken_from(agenda), owner, base, reclaim)
             woken += came
             for agent in came:
                 if due[agent] < end:
                     heappush(agenda, (due[agent], now, rank[agent], agent))
-        return woken, None
-
-    def _undo_from(self, time: float, outcome: Outcome) -> None:
-        """Undo the instants that stand from a time on."""
-        undone = outcome.stands & (outcome.moments >= time)
-        agents, when = outcome.touched()
-        self._touched[agents[when >= time]] = -np.inf
-        outcome.undo(self._state, undone)
-        outcome.stands &= ~undone
+        return woken
 
     def _tell_all(self, outcome: Outcome) -> None:
         agents, times = outcome.flashes()
+        share = 0.0
         if self._instant.flashed:
             others, their_times = self._instant.taken()
             share = len(others) / (len(agents) + len(others))
@@ -151,20 +137,16 @@ class Spans:
             times = np.concatenate((times, their_times))
             order = np.argsort(times, kind="stable")
             agents, times = agents[order], times[order]
-        else:
-            share = 0.0
         if share > MANY:
-            self._length *= 0.8
+            self._length *= 0.9
         elif share < FEW:
             self._length = min(self._length * 1.1, NEAR * self._state.period)
-        if agents.size:
-            self._tell(agents, times)
+        self._tell(agents, times)
 
     def _keep_near(self, agents: Whole) -> None:
         """Take in who has come near, and leave out who has gone."""
         due = self._state.due
-        agents = np.unique(agents)
-        come = agents[(due[agents] < self._horizon) & ~self._is_near[agents]]
+        come = np.unique(agents[(due[agents] < self._horizon) & ~self._is_near[agents]])
         self._is_near[come] = True
         near = np.concatenate((self._near, come))
         still = due[near] < self._horizon

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,31 @@ from observatory.reference.world import TOLERANCE, PulseResponse
 Whole: TypeAlias = npt.NDArray[np.int64]
 Times: TypeAlias = npt.NDArray[np.float64]
 Truth: TypeAlias = npt.NDArray[np.bool_]
+Before: TypeAlias = tuple[Times, Times, Whole, Times]
+"""Entries of a state."""
+
+Key: TypeAlias = tuple[float, float, int, int]
+"""(due, set at, rank, agent): who comes first is the smallest."""
+
+Item = TypeVar("Item")
+
+
+class View(Protocol[Item]):
+    """An array whose items are plain numbers: one by one, these are faster than its own."""
+
+    def __getitem__(self, index: int, /) -> Item: ...
+
+    def __setitem__(self, index: int, item: Item, /) -> None: ...
+
+
+def time_view(times: Times) -> View[float]:
+    """Return an array as plain numbers."""
+    return cast(View[float], memoryview(cast(Any, times)))
+
+
+def whole_view(numbers: Whole) -> View[int]:
+    """Return an array as plain numbers."""
+    return cast(View[int], memoryview(cast(Any, numbers)))
 
 
 class State:
@@ -39,7 +64,7 @@ class State:
         self.threshold = response.refractory_period - TOLERANCE
         self.slope, self.constant = response.slope, response.constant
 
-    def copy(self, agents: Whole) -> tuple[Times, Times, Whole, Times]:
+    def copy(self, agents: Whole) -> Before:
         """Return the entries of some agents."""
         return (
             self.due[agents],
@@ -48,9 +73,7 @@ class State:
             self.flashed_at[agents],
         )
 
-    def put_back(
-        self, agents: Whole, entries: tuple[Times, Times, Whole, Times], which: Truth
-    ) -> None:
+    def put_back(self, agents: Whole, entries: Before, which: Whole) -> None:
         """Put back entries that `copy` has returned, those of the agents at `which` places."""
         chosen = agents[which]
         self.due[chosen] = entries[0][which]
@@ -58,8 +81,8 @@ class State:
         self.rank[chosen] = entries[2][which]
         self.flashed_at[chosen] = entries[3][which]
 
-    def keys(self, agents: Whole) -> list[tuple[float, float, int, int]]:
-        """Return (due, set at, rank, agent) of some agents: who comes first is the smallest."""
+    def keys(self, agents: Whole) -> list[Key]:
+        """Return the keys of some agents."""
         return list(
             zip(
                 self.due[agents].tolist(),

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from observatory.reference.state import State, Times, Truth, Whole
+from observatory.reference.state import Before, State, Times, Truth, Whole
 
 
 @dataclass(slots=True)
@@ -27,39 +27,54 @@ class _Generation:
     queue: Whole
     instant: Whole
     flashing: Truth
-    before: tuple[Times, Times, Whole, Times]
+    before: Before
 
 
-@dataclass(slots=True)
 class Outcome:
-    """What came of instants that were run together."""
+    """What came of instants that were run together.
 
-    moments: Times
-    """When they were, in order."""
-    stands: Truth
-    """Which of them stand; the others have been undone."""
-    generations: list[_Generation]
+    Args:
+        moments: when they were, in order.
+        stands: which of them stand; the others have been undone.
+        base: what the number of the first of them is in `Together.owner`.
+        generations: all who were woken.
+    """
+
+    def __init__(
+        self, moments: Times, stands: Truth, base: int, generations: list[_Generation]
+    ) -> None:
+        self.moments, self.stands, self.base = moments, stands, base
+        self._generations = generations
+        self._woken = np.concatenate([one.queue for one in generations])
+        self._instants = np.concatenate([one.instant for one in generations])
+        self._flashed = np.concatenate([one.flashing for one in generations])
 
     def flashes(self) -> tuple[Whole, Times]:
         """Return agents and times of the flashes that stand, in the order of the world."""
-        agents = np.concatenate([one.queue[one.flashing] for one in self.generations])
-        instants = np.concatenate([one.instant[one.flashing] for one in self.generations])
-        stand = self.stands[instants]
-        agents, instants = agents[stand], instants[stand]
-        order = np.argsort(instants, kind="stable")
-        return agents[order], self.moments[instants[order]]
+        these = np.flatnonzero(self._flashed & self.stands[self._instants])
+        these = these[np.argsort(self._instants[these], kind="stable")]
+        return self._woken[these], self.moments[self._instants[these]]
 
-    def touched(self) -> tuple[Whole, Times]:
-        """Return who was woken in instants that stand, and when; some more than once."""
-        agents = np.concatenate([one.queue for one in self.generations])
-        instants = np.concatenate([one.instant for one in self.generations])
-        stand = self.stands[instants]
-        return agents[stand], self.moments[instants[stand]]
+    def touched(self) -> Whole:
+        """Return who was woken, some more than once, also in instants that don't stand."""
+        return self._woken
 
-    def undo(self, state: State, which: Truth) -> None:
-        """Put the state back to before some instants, which must not stand any more."""
-        for one in reversed(self.generations):
-            state.put_back(one.queue, one.before, which[one.instant])
+    def waiting(self) -> Whole:
+        """Return who was due first in instants that don't stand."""
+        first = self._generations[0]
+        were_due: Whole = first.queue[~self.stands[first.instant]]
+        return were_due
+
+    def undo(self, state: State, number: int) -> Whole:
+        """Undo an instant that has stood; return who was due first in it."""
+        self.stands[number] = False
+        for one in reversed(self._generations):
+            where = np.flatnonzero(one.instant == number)
+            if where.size:
+                state.put_back(one.queue, one.before, where)
+        first = self._generations[0]
+        were_due: Whole = first.queue[first.instant == number]
+        return were_due
 
 
 class Together:
@@ -74,72 +89,90 @@ class Together:
         self._state = state
         self._neighbors = neighbors
         count = len(neighbors)
-        # All of these are only looked at where they have just been set.
-        self._owner = np.full(count, -1)
+        self.owner = np.full(count, -1)
+        """The number of the instant that has touched each agent last, of all there ever were."""
         self._place = np.full(count, -1)
         self._first = np.empty(count, dtype=np.int64)
         self._instants = 0
 
-    def run(self, queue: Whole, instant: Whole, moments: Times) -> Outcome:
+    def run(self, queue: Whole, due: Times) -> Outcome:
         """Run instants, and undo those that meet.
 
         Args:
-            queue: all who are due, by instant, and in each in the order in which they come.
-            instant: the number of the instant of each.
-            moments: when the instants are, in order.
+            queue: all who are due, in the order in which they come.
+            due: when each of them is.
         """
-        state, owner = self._state, self._owner
+        state, owner = self._state, self.owner
         base = self._instants
+        is_later = np.empty(len(due), dtype=bool)
+        is_later[0] = True
+        np.greater(due[1:], due[:-1], out=is_later[1:])
+        moments = due[is_later]
+        instant = np.cumsum(is_later) - 1
         self._instants += len(moments)
         meets = np.zeros(len(moments), dtype=bool)
         woken = np.zeros(len(moments), dtype=np.int64)
-        heard = np.zeros(len(queue), dtype=np.int64)
+        heard: Whole | None = None
         generations: list[_Generation] = []
         owner[queue] = base + instant
         while queue.size:
             now = moments[instant]
             place = np.arange(len(queue))
             self._place[queue] = place
-            due, flashing = self._wake(queue, now, heard, first=not generations)
-            generations.append(_Generation(queue, instant, flashing, state.copy(queue)))
+            before = state.copy(queue)
+            due, flashing = self._wake(queue, now, heard, before)
+            generations.append(_Generation(queue, instant, flashing, before))
             state.due[queue] = due
             state.set_at[queue] = now
-            starts = np.flatnonzero(np.diff(instant, prepend=-1))
-            in_instant = np.diff(starts, append=len(queue))
-            state.rank[queue] = place - np.repeat(starts, in_instant) + woken[instant]
-            woken[instant[starts]] += in_instant
-            state.flashed_at[queue[flashing]] = now[flashing]
-
+            in_instant = np.bincount(instant, minlength=len(moments))
+            starts = np.cumsum(in_instant) - in_instant
+            state.rank[queue] = place + (woken - starts)[instant]
+            woken += in_instant
             sender = np.flatnonzero(flashing)
-            around = self._neighbors[queue[sender]]
-            hearer = around.ravel()
-            sender = np.repeat(sender, around.shape[1])
+            flashed = queue[sender]
+            state.flashed_at[flashed] = now[sender]
+
+            hearer = self._neighbors[flashed]
+            sender = sender[:, np.newaxis]
             of = instant[sender]
-            self._find_meetings(hearer, of, base, meets)
+            owners = owner[hearer] - base
+            foreign = (owners >= 0) & (owners != of)
+            if foreign.any():
+                meets[np.broadcast_to(of, hearer.shape)[foreign]] = True
+                meets[owners[foreign]] = True
             listens = state.period - (state.due[hearer] - now[sender]) >= state.threshold
             # Whoever waited behind the sender has taken its flash already.
-            joins = np.flatnonzero(listens & (self._place[hearer] <= sender) & ~meets[of])
+            listens &= self._place[hearer] <= sender
+            if meets.any():
+                listens &= ~meets[of]
             self._place[queue] = -1
-            hearer, of = hearer[joins], of[joins]
+            joins = np.flatnonzero(listens)
+            hearer = hearer.ravel()[joins]
+            of = of[joins // self._neighbors.shape[1], 0]
             owner[hearer] = base + of
-            self._find_meetings(hearer, of, base, meets)
+            owners = owner[hearer] - base
+            foreign = owners != of
+            if foreign.any():
+                meets[of[foreign]] = True
+                meets[owners[foreign]] = True
             queue, instant, heard = self._joined(hearer, of)
             if meets.any():
                 alone = ~meets[instant]
                 queue, instant, heard = queue[alone], instant[alone], heard[alone]
-        outcome = Outcome(moments, ~meets, generations)
         if meets.any():
-            outcome.undo(state, meets)
-        return outcome
+            for one in reversed(generations):
+                state.put_back(one.queue, one.before, np.flatnonzero(meets[one.instant]))
+        return Outcome(moments, ~meets, base, generations)
 
-    def _wake(self, queue: Whole, now: Times, heard: Whole, first: bool) -> tuple[Times, Truth]:
+    def _wake(
+        self, queue: Whole, now: Times, heard: Whole | None, before: Before
+    ) -> tuple[Times, Truth]:
         """Return when those in the queue will be due after their turn, and who of them flashes."""
-        state = self._state
-        if first:
-            return now + state.period, np.ones(len(queue), dtype=bool)
-        before = state.due[queue]
-        takes = state.flashed_at[queue] != now
-        due = np.where(takes, self._advanced(before, now, heard), before)
+        if heard is None:  # all of them were due
+            return now + self._state.period, np.ones(len(queue), dtype=bool)
+        due, _, _, flashed_at = before
+        takes = flashed_at != now
+        due = np.where(takes, self._advanced(due, now, heard), due)
         flashing = due <= now
         more = np.flatnonzero(flashing)
         while more.size:
@@ -148,12 +181,11 @@ class Together:
             if not reached.size:
                 break
             heard = heard + np.bincount(reached, minlength=len(queue))
-            more = np.unique(reached)
-            more = more[takes[more] & ~flashing[more]]
-            due[more] = self._advanced(before[more], now[more], heard[more])
-            more = more[due[more] <= now[more]]
+            more = reached[takes[reached] & ~flashing[reached]]
+            due[more] = self._advanced(before[0][more], now[more], heard[more])
+            more = np.unique(more[due[more] <= now[more]])
             flashing[more] = True
-        return np.where(flashing, now + state.period, due), flashing
+        return np.where(flashing, now + self._state.period, due), flashing
 
     def _advanced(self, due: Times, now: Times, heard: Whole) -> Times:
         """Return when agents are due that have heard so many flashes, one after another."""
@@ -163,20 +195,12 @@ class Together:
             due = np.where(heard > count, due - advance, due)
         return due
 
-    def _find_meetings(self, agents: Whole, instant: Whole, base: int, meets: Truth) -> None:
-        """Note the instants that have come to agents which are another's."""
-        owners = self._owner[agents] - base
-        foreign = (owners >= 0) & (owners != instant)
-        if foreign.any():
-            meets[instant[foreign]] = True
-            meets[owners[foreign]] = True
-
     def _joined(self, hearer: Whole, instant: Whole) -> tuple[Whole, Whole, Whole]:
         """Return who joins the queue, in the order of the first flash heard, and how many each."""
         first = self._first
         order = np.arange(len(hearer))
         first[hearer[::-1]] = order[::-1]
-        is_first = first[hearer] == order
-        number = np.cumsum(is_first) - 1
-        heard = np.bincount(number[first[hearer]], minlength=int(is_first.sum()))
-        return hearer[is_first], instant[is_first], heard
+        first_of = first[hearer]
+        joins = np.flatnonzero(first_of == order)
+        heard = np.bincount(first_of, minlength=len(hearer))[joins]
+        return hearer[joins], instant[joins], heard
