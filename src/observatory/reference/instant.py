@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from heapq import heappop
+from typing import Protocol
 
 import numpy as np
 
-from observatory.reference.state import Key, State, Times, View, Whole, time_view, whole_view
+from observatory.reference.state import (
+    Key,
+    State,
+    Times,
+    View,
+    Whole,
+    time_view,
+    whole_view,
+)
+
+
+class Guard(Protocol):
+    """Keeps agents whom instants have touched that were run out of turn."""
+
+    @property
+    def kept(self) -> tuple[View[int], int, Sequence[float]]:
+        """Which instant has touched each agent, plus a number; that number; when they were."""
+        ...
+
+    def release(self, keeper: int) -> None:
+        """Undo an instant, so that its agents are as they were before it."""
+        ...
 
 
 class Instant:
@@ -59,9 +81,7 @@ class Instant:
         self,
         now: float,
         queue: list[int],
-        owner: View[int] | None = None,
-        base: int = 0,
-        reclaim: Callable[[int, float], None] | None = None,
+        guard: Guard | None = None,
     ) -> set[int]:
         """Run an instant, and return who was woken.
 
@@ -69,15 +89,13 @@ class Instant:
             now: when it is, in seconds.
             queue: all who are due then, in the order in which they come; whoever hears them is
                 added.
-            owner: whose each agent is.
-            base: what owners have to be for `reclaim` to be called, or more.
-            reclaim: is called with an agent that this instant comes to, and with `now`, before
-                anything of it is looked at.
+            guard: keeps those whom later instants have touched already.
         """
         due, set_at, rank, flashed_at = self.due, self.set_at, self.rank, self.flashed_at
         state, neighbors = self._state, self._neighbors
         period, threshold = state.period, state.threshold
         slope, constant = state.slope, state.constant
+        owner, base, until = (None, 0, ()) if guard is None else guard.kept
         heard = dict.fromkeys(queue, 0)
         for place, agent in enumerate(queue):  # which grows meanwhile
             times = heard.pop(agent)
@@ -94,9 +112,11 @@ class Instant:
                     if neighbor in heard:
                         heard[neighbor] += 1
                         continue
-                    if owner is not None and owner[neighbor] >= base:
-                        assert reclaim is not None
-                        reclaim(neighbor, now)
+                    if owner is not None:
+                        keeper = owner[neighbor] - base
+                        if keeper >= 0 and until[keeper] > now:
+                            assert guard is not None
+                            guard.release(keeper)
                     if period - (due[neighbor] - now) >= threshold and neighbor != agent:
                         heard[neighbor] = 1
                         queue.append(neighbor)

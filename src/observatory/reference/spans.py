@@ -12,18 +12,19 @@ How long spans are is fitted to how much has to be run one by one.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from heapq import heapify, heappush
 
 import numpy as np
 
 from observatory.reference.instant import Instant
-from observatory.reference.state import State, Times, Whole, whole_view
+from observatory.reference.state import Key, State, Times, View, Whole, whole_view
 from observatory.reference.together import Outcome, Together
 
 NEAR = 1 / 20
 """How far one looks ahead for who will be due, as a share of the period."""
-FEW, MANY = 0.08, 0.12
+FEW, MANY = 0.04, 0.06
 """Spans get longer below this share of flashes that had to be run one by one, shorter above."""
 
 
@@ -60,14 +61,14 @@ class Spans:
         """Run all instants before a time, in seconds."""
         due = self._state.due
         while True:
-            near_due = due[self._near]
+            near_due = due.take(self._near)
             begin = float(near_due.min(initial=np.inf))
             if begin >= self._horizon:
                 begin = float(due.min())
                 if begin >= time:
                     return
                 self._look_ahead(begin)
-                near_due = due[self._near]
+                near_due = due.take(self._near)
             if begin >= time:
                 return
             end = min(max(begin + self._length, np.nextafter(begin, np.inf)), self._horizon, time)
@@ -98,29 +99,12 @@ class Spans:
         if not agenda:
             return []
         heapify(agenda)
-        standing = {
-            moment: number
-            for number, moment in enumerate(outcome.moments.tolist())
-            if outcome.stands[number]
-        }
-        owner, base = self._owner, outcome.base
-
-        def undo(number: int) -> None:
-            for key in state.keys(outcome.undo(state, number)):
-                heappush(agenda, key)
-
-        def reclaim(agent: int, now: float) -> None:
-            number = owner[agent] - base
-            if outcome.stands[number] and outcome.moments[number] > now:
-                del standing[float(outcome.moments[number])]
-                undo(number)
-
+        standing = _Standing(state, outcome, self._owner, agenda)
         woken: list[int] = []
         while agenda:
             now = agenda[0][0]
-            if now in standing:
-                undo(standing.pop(now))
-            came = instant.run(now, instant.taken_from(agenda), owner, base, reclaim)
+            standing.give_way(now)
+            came = instant.run(now, instant.taken_from(agenda), standing)
             woken += came
             for agent in came:
                 if due[agent] < end:
@@ -152,3 +136,26 @@ class Spans:
         still = due[near] < self._horizon
         self._is_near[near[~still]] = False
         self._near = near[still]
+
+
+class _Standing:
+    """The instants of a span that stand, while others are run one by one."""
+
+    def __init__(self, state: State, outcome: Outcome, owner: View[int], agenda: list[Key]) -> None:
+        self._state, self._outcome, self._agenda = state, outcome, agenda
+        self._moments: list[float] = outcome.moments.tolist()
+        # An instant that doesn't stand keeps nobody from anything.
+        self._until: list[float] = np.where(outcome.stands, outcome.moments, -np.inf).tolist()
+        self.kept = owner, outcome.base, self._until
+
+    def give_way(self, now: float) -> None:
+        """Undo what stands at this very time: it is part of one instant with what is to run."""
+        number = bisect_left(self._moments, now)
+        if number < len(self._until) and self._until[number] == now:
+            self.release(number)
+
+    def release(self, keeper: int) -> None:
+        """Undo an instant; those who were due first in it are due again."""
+        self._until[keeper] = -np.inf
+        for key in self._state.keys(self._outcome.undo(self._state, keeper)):
+            heappush(self._agenda, key)

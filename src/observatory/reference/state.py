@@ -66,20 +66,21 @@ class State:
 
     def copy(self, agents: Whole) -> Before:
         """Return the entries of some agents."""
+        # Faster by far than an index in brackets, as everywhere here.
         return (
-            self.due[agents],
-            self.set_at[agents],
-            self.rank[agents],
-            self.flashed_at[agents],
+            self.due.take(agents),
+            self.set_at.take(agents),
+            self.rank.take(agents),
+            self.flashed_at.take(agents),
         )
 
     def put_back(self, agents: Whole, entries: Before, which: Whole) -> None:
         """Put back entries that `copy` has returned, those of the agents at `which` places."""
-        chosen = agents[which]
-        self.due[chosen] = entries[0][which]
-        self.set_at[chosen] = entries[1][which]
-        self.rank[chosen] = entries[2][which]
-        self.flashed_at[chosen] = entries[3][which]
+        chosen = agents.take(which)
+        self.due[chosen] = entries[0].take(which)
+        self.set_at[chosen] = entries[1].take(which)
+        self.rank[chosen] = entries[2].take(which)
+        self.flashed_at[chosen] = entries[3].take(which)
 
     def keys(self, agents: Whole) -> list[Key]:
         """Return the keys of some agents."""

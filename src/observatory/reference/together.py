@@ -116,49 +116,49 @@ class Together:
         generations: list[_Generation] = []
         owner[queue] = base + instant
         while queue.size:
-            now = moments[instant]
+            now = moments.take(instant)
             place = np.arange(len(queue))
             self._place[queue] = place
             before = state.copy(queue)
             due, flashing = self._wake(queue, now, heard, before)
             generations.append(_Generation(queue, instant, flashing, before))
             state.due[queue] = due
-            state.set_at[queue] = now
             in_instant = np.bincount(instant, minlength=len(moments))
             starts = np.cumsum(in_instant) - in_instant
-            state.rank[queue] = place + (woken - starts)[instant]
+            state.set_at[queue] = now
+            state.rank[queue] = place + (woken - starts).take(instant)
             woken += in_instant
             sender = np.flatnonzero(flashing)
-            flashed = queue[sender]
-            state.flashed_at[flashed] = now[sender]
+            flashed = queue.take(sender)
+            state.flashed_at[flashed] = now.take(sender)
 
-            hearer = self._neighbors[flashed]
+            hearer = self._neighbors.take(flashed, axis=0)
             sender = sender[:, np.newaxis]
-            of = instant[sender]
-            owners = owner[hearer] - base
+            of = instant.take(sender)
+            owners = owner.take(hearer) - base
             foreign = (owners >= 0) & (owners != of)
             if foreign.any():
                 meets[np.broadcast_to(of, hearer.shape)[foreign]] = True
                 meets[owners[foreign]] = True
-            listens = state.period - (state.due[hearer] - now[sender]) >= state.threshold
+            listens = state.period - (state.due.take(hearer) - now.take(sender)) >= state.threshold
             # Whoever waited behind the sender has taken its flash already.
-            listens &= self._place[hearer] <= sender
+            listens &= self._place.take(hearer) <= sender
             if meets.any():
-                listens &= ~meets[of]
+                listens &= ~meets.take(of)
             self._place[queue] = -1
             joins = np.flatnonzero(listens)
-            hearer = hearer.ravel()[joins]
-            of = of[joins // self._neighbors.shape[1], 0]
+            hearer = hearer.take(joins)
+            of = of.take(joins // self._neighbors.shape[1])
             owner[hearer] = base + of
-            owners = owner[hearer] - base
+            owners = owner.take(hearer) - base
             foreign = owners != of
             if foreign.any():
                 meets[of[foreign]] = True
                 meets[owners[foreign]] = True
             queue, instant, heard = self._joined(hearer, of)
             if meets.any():
-                alone = ~meets[instant]
-                queue, instant, heard = queue[alone], instant[alone], heard[alone]
+                alone = np.flatnonzero(~meets.take(instant))
+                queue, instant, heard = queue.take(alone), instant.take(alone), heard.take(alone)
         if meets.any():
             for one in reversed(generations):
                 state.put_back(one.queue, one.before, np.flatnonzero(meets[one.instant]))
@@ -170,37 +170,45 @@ class Together:
         """Return when those in the queue will be due after their turn, and who of them flashes."""
         if heard is None:  # all of them were due
             return now + self._state.period, np.ones(len(queue), dtype=bool)
-        due, _, _, flashed_at = before
+        before_due, _, _, flashed_at = before
         takes = flashed_at != now
-        due = np.where(takes, self._advanced(due, now, heard), due)
+        due = np.where(takes, self._advanced(before_due, now, heard), before_due)
         flashing = due <= now
         more = np.flatnonzero(flashing)
         while more.size:
-            behind = self._place[self._neighbors[queue[more]]]
+            behind = self._place.take(self._neighbors.take(queue.take(more), axis=0))
             reached = behind[behind > more[:, np.newaxis]]
             if not reached.size:
                 break
             heard = heard + np.bincount(reached, minlength=len(queue))
             more = reached[takes[reached] & ~flashing[reached]]
-            due[more] = self._advanced(before[0][more], now[more], heard[more])
+            due[more] = self._advanced(before_due[more], now[more], heard[more])
             more = np.unique(more[due[more] <= now[more]])
             flashing[more] = True
         return np.where(flashing, now + self._state.period, due), flashing
 
     def _advanced(self, due: Times, now: Times, heard: Whole) -> Times:
         """Return when agents are due that have heard so many flashes, one after another."""
-        state = self._state
-        for count in range(int(heard.max(initial=0))):
-            advance = state.slope * (state.period - (due - now)) + state.constant
-            due = np.where(heard > count, due - advance, due)
+        due = self._nearer(due, now)  # each of them has heard one at least
+        more = np.flatnonzero(heard > 1)
+        count = 1
+        while more.size:
+            due[more] = self._nearer(due[more], now[more])
+            count += 1
+            more = more[heard[more] > count]
         return due
+
+    def _nearer(self, due: Times, now: Times) -> Times:
+        """Return when agents are due that have heard a flash."""
+        state = self._state
+        return due - (state.slope * (state.period - (due - now)) + state.constant)
 
     def _joined(self, hearer: Whole, instant: Whole) -> tuple[Whole, Whole, Whole]:
         """Return who joins the queue, in the order of the first flash heard, and how many each."""
         first = self._first
         order = np.arange(len(hearer))
         first[hearer[::-1]] = order[::-1]
-        first_of = first[hearer]
+        first_of = first.take(hearer)
         joins = np.flatnonzero(first_of == order)
-        heard = np.bincount(first_of, minlength=len(hearer))[joins]
-        return hearer[joins], instant[joins], heard
+        heard = np.bincount(first_of, minlength=len(hearer)).take(joins)
+        return hearer.take(joins), instant.take(joins), heard
