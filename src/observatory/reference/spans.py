@@ -24,7 +24,7 @@ from observatory.reference.together import Outcome, Together
 
 NEAR = 1 / 20
 """How far one looks ahead for who will be due, as a share of the period."""
-FEW, MANY = 0.04, 0.06
+FEW, MANY = 0.06, 0.08
 """Spans get longer below this share of flashes that had to be run one by one, shorter above."""
 
 
