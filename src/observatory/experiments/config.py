@@ -34,6 +34,10 @@ PERIOD = 5.0
 """Seconds from flash to flash by default."""
 DISSIPATION = 3.0
 """How concave the state is in the model of Mirollo and Strogatz, by default."""
+COUPLING = 2.0
+"""K of the model kuramoto by default, in radians per second."""
+HALF_WIDTH = 0.5
+"""The half-width of its frequencies by default, in radians per second."""
 
 Model = Literal["fixed", "mirollo-strogatz", "kuramoto"]
 """A constant phase response; a concave state that is lifted; the mean field of phases."""
@@ -73,6 +77,10 @@ class FirefliesConfig:
     """What a flash does to whoever hears it."""
     dissipation: float | None = None
     """b of the model mirollo-strogatz, above 0 and at most 100; None: 3."""
+    coupling: float | None = None
+    """K of the model kuramoto, in radians per second; None: 2. `nudge` has no part in it."""
+    half_width: float | None = None
+    """The half-width of its Lorentzian frequencies, in radians per second; None: 0.5."""
 
     def __post_init__(self) -> None:
         check_whole("num_agents", self.num_agents, 1)
@@ -105,6 +113,20 @@ class FirefliesConfig:
                     f"got {self.dissipation!r}"
                 )
             check_dissipation(self.dissipation)
+        for name in ("coupling", "half_width"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if self.model != "kuramoto":
+                raise ValueError(
+                    f"{name} must be left out unless the model is kuramoto, got {value!r}"
+                )
+            if check_finite(name, value) < 0:
+                raise ValueError(f"{name} must be ≥ 0 radians per second, got {value!r}")
+        if self.model == "kuramoto" and self.topology != "complete":
+            raise ValueError(
+                f"topology must be complete in the model kuramoto, got {self.topology!r}"
+            )
         if self.refractory_period is not None:
             check_refractory_period(self.refractory_period, self.period, concave)
         if not concave and self.deaf_for <= TOLERANCE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -88,11 +88,7 @@ class Fireflies:
         keep_flashes: bool = False,
         draw: Callable[[float, float], float] | None = None,
     ) -> None:
-        if config.model == "kuramoto":
-            raise ValueError(
-                "model must be fixed or mirollo-strogatz with agents; "
-                "'kuramoto' is there with --engine reference only"
-            )
+        self._check_config(config)
         self.config = config
         """The settings."""
         self.manager = cs.ResourceManager()
@@ -110,18 +106,20 @@ class Fireflies:
         self._view = view
         self._keep_flashes = keep_flashes
         self._draw = draw
-        self._neighborhoods = neighborhoods(config.topology, config.num_agents)
-        # Each neighbour flashes at most twice while an agent is deaf.
-        room = max(100, 2 * len(self._neighborhoods[0]))
-        self._channels = [
-            DirectChannel(owner_id=agent, capacity=room) for agent in range(config.num_agents)
-        ]
-        self._everybody = tuple(self._channels) if config.topology == "complete" else None
+        self._channels: list[DirectChannel] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._start = self._now = 0.0
         self._used_samples: list[float] = []
         self._began = self._ended = 0.0
         self._virtual = False
+
+    def _check_config(self, config: FirefliesConfig) -> None:
+        """Raise if settings are for something else than agents."""
+        if config.model == "kuramoto":
+            raise ValueError(
+                "model must be fixed or mirollo-strogatz with agents, got 'kuramoto': "
+                "that one needs --engine reference"
+            )
 
     async def run(self) -> Summary:
         """Run the experiment to its end and return the summary.
@@ -152,9 +150,7 @@ class Fireflies:
         draw = self._draw or random.Random(config.seed).uniform
         phases = [draw(0, config.period) for _ in range(config.num_agents)]
         due = [start + (config.period - phase) for phase in phases]
-        self.recorder = Recorder(
-            list(due), config.period, start, start + config.duration, self._log, self._keep_flashes
-        )
+        self.recorder = self._make_recorder(due)
         whole = False
         try:
             with _collector_off():
@@ -166,10 +162,7 @@ class Fireflies:
                     others.append(loop.create_task(self._view(self), name="view"))
                 if self._log is not None:
                     others.append(loop.create_task(self._log.run(), name="log"))
-                others += [
-                    loop.create_task(self._live(agent, phases[agent], due[agent], self.recorder))
-                    for agent in range(config.num_agents)
-                ]
+                others += map(loop.create_task, self._lives(phases, due, self.recorder))
                 await until_first([*others, end])
             whole = not end.cancelled()
         finally:
@@ -179,12 +172,38 @@ class Fireflies:
             self._ended = monotonic()
             self._loop = None
 
+    def _make_recorder(self, due: list[float]) -> Recorder:
+        config, start = self.config, self._start
+        return Recorder(
+            due, config.period, start, start + config.duration, self._log, self._keep_flashes
+        )
+
+    def _lives(
+        self, phases: list[float], due: list[float], recorder: Recorder
+    ) -> Iterator[Coroutine[Any, Any, Any]]:
+        """Make the agents: the life of each."""
+        config = self.config
+        hearers = neighborhoods(config.topology, config.num_agents)
+        # Each neighbour flashes at most twice while an agent is deaf.
+        room = max(100, 2 * len(hearers[0]))
+        self._channels = [
+            DirectChannel(owner_id=agent, capacity=room) for agent in range(config.num_agents)
+        ]
+        everybody = tuple(self._channels) if config.topology == "complete" else None
+        for agent, others in enumerate(hearers):
+            neighbors = everybody or [self._channels[other] for other in others]
+            yield self._live(agent, phases[agent], due[agent], neighbors, recorder)
+
     def _live(
-        self, agent: int, phase: float, due: float, recorder: Recorder
+        self,
+        agent: int,
+        phase: float,
+        due: float,
+        neighbors: Sequence[DirectChannel],
+        recorder: Recorder,
     ) -> Coroutine[Any, Any, Any]:
         """Return the life of one agent: in an engine of its own, under the limit of all."""
         config = self.config
-        neighbors = self._everybody or [self._channels[i] for i in self._neighborhoods[agent]]
         workflow = firefly_agent(
             agent_id=agent,
             initial_phase=phase,
@@ -219,6 +238,7 @@ class Fireflies:
                     self._log.record_nowait("slots.waiting", slots.waiting)
             if ticks.count // SAMPLES_PER_PERIOD > periods:
                 periods = ticks.count // SAMPLES_PER_PERIOD
+                self._advance(now)
                 order = recorder.order_parameter(now)
                 recorder.order_parameters.append(order)
                 if self._log is not None:
@@ -230,6 +250,9 @@ class Fireflies:
         while True:
             self._watch(self.moment(await ticks.next()))
 
+    def _advance(self, now: float) -> None:
+        """Bring the recorder up to a time: agents do that by themselves."""
+
     def moment(self, now: float) -> Moment:
         """Return what can be seen at a time.
 
@@ -240,6 +263,7 @@ class Fireflies:
             RuntimeError: the experiment hasn't begun.
         """
         recorder, config = self._begun(), self.config
+        self._advance(now)
         active = waiting = None
         if config.limit is not None:
             slots = self.manager.statistics().resources[SLOT]
@@ -270,6 +294,7 @@ class Fireflies:
         if self._loop is not None:  # it is under way
             now = max(self._start, min(self._loop.time(), self._start + config.duration))
             ended = monotonic()
+        self._advance(now)
         width, height = config.shape
         orders = recorder.order_parameters
         active: dict[str, float | None] = {"max": None, "mean": None}

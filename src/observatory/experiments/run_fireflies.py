@@ -23,6 +23,7 @@ from typing import Annotated, Literal
 from cascade.ports import Connector
 from cascade.spec.checks import check_finite, check_whole
 from observatory.experiments import console
+from observatory.experiments.calculated import Calculated
 from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig, Model
 from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
@@ -56,6 +57,9 @@ PALETTES: dict[str, PaletteFunction] = {
     "grey": Palettes.grey,
 }
 PALETTE_NAMES = ", ".join(PALETTES)
+Engine = Literal["agents", "reference"]
+"""What runs an experiment: agents, or the calculation that they are compared with."""
+ENGINES: dict[str, type[Fireflies]] = {"agents": Fireflies, "reference": Calculated}
 LINES_ON_VIRTUAL_TIME = 60
 _console = console.Console("fireflies")
 
@@ -80,6 +84,9 @@ async def run_experiment(
     topology: Topology = "torus",
     model: Model = "fixed",
     dissipation: float | None = None,
+    coupling: float | None = None,
+    half_width: float | None = None,
+    engine: Engine = "agents",
 ) -> Summary:
     """Run the fireflies on the running loop (real or virtual time) and return the summary.
 
@@ -105,8 +112,13 @@ async def run_experiment(
         topology: who hears whom: the eight around on the "torus", the two beside in a "ring", or
             in a "complete" graph everybody.
         model: what a flash does: "fixed" advances the phase by `nudge`, "mirollo-strogatz" lifts a
-            concave state by ``nudge / period``.
+            concave state by ``nudge / period``; "kuramoto" (with the engine "reference") pulls
+            phases to their mean.
         dissipation: how concave that state is, above 0 and at most 100; None: 3.
+        coupling: K of the model "kuramoto", in radians per second; None: 2.
+        half_width: of the frequencies in that model, in radians per second; None: 0.5.
+        engine: "agents", or "reference" for the calculation that they are compared with, without
+            a limit and without a connector.
 
     Raises:
         TypeError, ValueError: an argument is no number or out of its range; the error names it.
@@ -129,6 +141,8 @@ async def run_experiment(
         topology=topology,
         model=model,
         dissipation=dissipation,
+        coupling=coupling,
+        half_width=half_width,
     )
     virtual = getattr(asyncio.get_running_loop(), "virtual", False)
     aggregator = None if log is None else MetricsAggregator(log)
@@ -140,6 +154,7 @@ async def run_experiment(
         virtual,
         aggregator,
         connector,
+        engine,
     )
     if aggregator is None:
         return await experiment.run()
@@ -155,13 +170,14 @@ def _experiment(
     virtual: bool,
     log: MetricsAggregator | None,
     connector: Connector | None = None,
+    engine: Engine = "agents",
 ) -> Fireflies:
     terminal = visible and can_show(sys.stdout, os.environ)
     view = None
     if terminal or any(files.values()):
         view = FirefliesView(config, palette_func, terminal=terminal, log=log, **files)
     interval = max(1.0, config.duration / LINES_ON_VIRTUAL_TIME) if virtual else 1.0
-    return Fireflies(
+    return ENGINES[engine](
         config,
         log=log,
         connector=connector,
@@ -208,7 +224,8 @@ def fireflies(
         typer.Option(
             "--model",
             help="What a flash does. fixed: it advances the phase by the nudge; "
-            "mirollo-strogatz: it lifts a concave state by nudge/period.",
+            "mirollo-strogatz: it lifts a concave state by nudge/period; kuramoto: nothing, "
+            "phases are pulled by their mean.",
         ),
     ] = "fixed",
     dissipation: Annotated[
@@ -220,6 +237,31 @@ def fireflies(
             help="How concave that state is. Default: 3.",
         ),
     ] = None,
+    coupling: Annotated[
+        float | None,
+        typer.Option(
+            "--coupling",
+            parser=console.number,
+            metavar="K",
+            help="How strong that pull is, in radians per second. Default: 2.",
+        ),
+    ] = None,
+    half_width: Annotated[
+        float | None,
+        typer.Option(
+            "--half-width",
+            parser=console.number,
+            metavar="G",
+            help="Half the width of the frequencies in it, in radians per second. Default: 0.5.",
+        ),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="agents, or reference: the calculation that they are compared with.",
+        ),
+    ] = "agents",
     duration: Annotated[
         float, console.seconds_option("--duration", help="Seconds the experiment lasts.")
     ] = 3000.0,
@@ -259,24 +301,34 @@ def fireflies(
             topology=typing.cast(Topology, topology),
             model=typing.cast(Model, model),
             dissipation=dissipation,
+            coupling=coupling,
+            half_width=half_width,
         )
         console.check_clock(time)
-        if model == "kuramoto":
-            raise ValueError("model must be fixed or mirollo-strogatz with agents, got 'kuramoto'")
+        if engine not in ENGINES:
+            raise ValueError(f"engine must be agents or reference, got {engine!r}")
         if palette not in PALETTES:
             raise ValueError(f"palette must be one of {PALETTE_NAMES}, got {palette!r}")
     except ValueError as error:
-        _console.refuse(
-            f"--{str(error).removeprefix('num_').replace('limit_holds', 'limit-holds')}"
-        )
+        name, rest = str(error).removeprefix("num_").split(" ", 1)
+        _console.refuse(f"--{name.replace('_', '-')} {rest}")
     aggregator = None if log is None else MetricsAggregator(log)
     # Python gives None for a stdout that was closed before the start; print() knows that.
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
     visible = on_terminal if visualize is None else visualize
     files: dict[str, str | Path | None] = {"still": still, "cast": cast}
-    experiment = _experiment(
-        config, visible, PALETTES[palette], files, time == "virtual", aggregator
-    )
+    try:
+        experiment = _experiment(
+            config,
+            visible,
+            PALETTES[palette],
+            files,
+            time == "virtual",
+            aggregator,
+            engine=typing.cast(Engine, engine),
+        )
+    except ValueError as error:
+        _console.refuse(f"--{error}")
     _console.check_files(
         {"--summary": None if summary == "-" else summary, "--still": still, "--cast": cast}
     )

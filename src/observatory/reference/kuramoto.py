@@ -25,7 +25,8 @@ import numpy.typing as npt
 
 from cascade.spec.checks import check_finite, check_whole
 
-_Points: TypeAlias = npt.NDArray[np.complex128]
+Points: TypeAlias = npt.NDArray[np.complex128]
+"""Phases as points on the unit circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +111,29 @@ def integrate(
         if check_finite(name, value) <= 0:
             raise ValueError(f"{name} must be above 0 seconds, got {value!r}")
     strength = _not_negative("coupling", coupling)
-    turn = np.exp(0.5j * time_step * lorentzian_frequencies(num_oscillators, half_width))
     points = np.exp(2j * np.pi * np.random.default_rng(seed).random(num_oscillators))
+    turn = half_turns(num_oscillators, half_width, time_step)
     steps = max(1, round(duration / time_step))
     order = np.empty(steps)
     for step in range(steps):
-        points *= turn
-        middle = _pulled(points, complex(points.mean()), strength, time_step / 2)
-        points = _pulled(points, complex(middle.mean()), strength, time_step)
-        points *= turn
+        points = pulled(points * turn, strength, time_step) * turn
         points /= np.abs(points)  # or rounding would take them off the circle in the end
         order[step] = min(1.0, abs(complex(points.mean())))
     return MeanField(np.arange(1, steps + 1, dtype=np.float64) * time_step, order)
 
 
-def _pulled(points: _Points, field: complex, coupling: float, time: float) -> _Points:
+def half_turns(count: int, half_width: float, time_step: float) -> Points:
+    """Return by what points on the unit circle are multiplied in half a time step."""
+    return np.asarray(np.exp(0.5j * time_step * lorentzian_frequencies(count, half_width)))
+
+
+def pulled(points: Points, coupling: float, time_step: float) -> Points:
+    """Return where points on the unit circle pull each other in a time step."""
+    middle = _pulled(points, complex(points.mean()), coupling, time_step / 2)
+    return _pulled(points, complex(middle.mean()), coupling, time_step)
+
+
+def _pulled(points: Points, field: complex, coupling: float, time: float) -> Points:
     """Return where a constant mean field pulls points of the unit circle in a time."""
     size = abs(field)
     if size == 0.0:
