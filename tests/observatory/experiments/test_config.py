@@ -53,6 +53,13 @@ def test_the_model_of_mirollo_and_strogatz_has_a_dissipation_and_no_deafness() -
             "^refractory_period must be 0, or above 1e-9 .* got 1e-09$",
         ),
         ({"model": "winfree"}, "^model must be fixed, mirollo-.* or kuramoto, got 'winfree'$"),
+        ({"coupling": 1.0}, "^coupling must be left out unless the model is kuramoto, got 1.0$"),
+        ({"half_width": 1.0}, "^half_width must be left out unless the model is kuramoto"),
+        (
+            {"model": "kuramoto", "topology": "complete", "coupling": -1.0},
+            "^coupling must be ≥ 0 radians per second, got -1.0$",
+        ),
+        ({"model": "kuramoto"}, "^topology must be complete in the model kuramoto, got 'torus'$"),
         ({"topology": "star"}, "^topology must be torus, ring or complete, got 'star'$"),
     ],
 )

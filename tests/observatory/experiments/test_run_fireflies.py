@@ -506,12 +506,16 @@ def test_the_arguments_of_run_experiment_and_their_defaults() -> None:
         "topology",
         "model",
         "dissipation",
+        "coupling",
+        "half_width",
+        "engine",
     }
     keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     assert keywords.pop("palette_func") is Palettes.firefly
     assert keywords.pop("limit_holds") == "step"
     assert keywords.pop("topology") == "torus"
     assert keywords.pop("model") == "fixed"
+    assert keywords.pop("engine") == "agents"
     assert set(keywords.values()) == {None}
 
 
