@@ -81,7 +81,7 @@ async def run_experiment(
     palette_func: PaletteFunction = Palettes.firefly,
     still: str | Path | None = None,
     cast: str | Path | None = None,
-    topology: Topology = "torus",
+    topology: Topology | None = None,
     model: Model = "fixed",
     dissipation: float | None = None,
     coupling: float | None = None,
@@ -110,7 +110,7 @@ async def run_experiment(
         still: a file for a drawing of what is seen at the end, as SVG.
         cast: a file for a recording of what is seen, as asciicast v2.
         topology: who hears whom: the eight around on the "torus", the two beside in a "ring", or
-            in a "complete" graph everybody.
+            in a "complete" graph everybody; None: the torus, or everybody in the model "kuramoto".
         model: what a flash does: "fixed" advances the phase by `nudge`, "mirollo-strogatz" lifts a
             concave state by ``nudge / period``; "kuramoto" (with the engine "reference") pulls
             phases to their mean.
@@ -138,7 +138,7 @@ async def run_experiment(
         seed=console.some_seed() if seed is None else seed,
         refractory_period=refractory_period,
         decay_duty_cycle=decay_duty_cycle,
-        topology=topology,
+        topology=topology or _usual_topology(model),
         model=model,
         dissipation=dissipation,
         coupling=coupling,
@@ -160,6 +160,10 @@ async def run_experiment(
         return await experiment.run()
     with aggregator:
         return await experiment.run()
+
+
+def _usual_topology(model: str) -> Topology:
+    return "complete" if model == "kuramoto" else "torus"
 
 
 def _experiment(
@@ -217,8 +221,13 @@ def fireflies(
         float, console.seconds_option("--nudge", help="Seconds a heard flash advances the phase.")
     ] = 0.2,
     topology: Annotated[
-        str, typer.Option("--topology", help="Who hears whom: torus, ring or complete.")
-    ] = "torus",
+        str | None,
+        typer.Option(
+            "--topology",
+            help="Who hears whom: torus, ring or complete. "
+            "Default: torus, and complete for kuramoto.",
+        ),
+    ] = None,
     model: Annotated[
         str,
         typer.Option(
@@ -298,7 +307,9 @@ def fireflies(
             limit=limit,
             limit_holds=typing.cast(Literal["step", "awake"], limit_holds),
             seed=console.some_seed() if seed is None else seed,
-            topology=typing.cast(Topology, topology),
+            topology=typing.cast(
+                Topology, _usual_topology(model) if topology is None else topology
+            ),
             model=typing.cast(Model, model),
             dissipation=dissipation,
             coupling=coupling,
