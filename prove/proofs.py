@@ -73,4 +73,10 @@ PROOFS = (
         "a million traced events with a collector that has stopped: no slower, memory flat",
         ("-m", "prove.telemetry"),
     ),
+    Proof(
+        "agents flash as the calculation says, 20 worlds of 400", ("-m", "prove.worlds", "agents")
+    ),
+    Proof("50 worlds of concave states end in one flash", ("-m", "prove.worlds", "states")),
+    Proof("a mean field gathers as theory says", ("-m", "prove.worlds", "mean-field")),
+    Proof("an hour of 900 agents in a minute of a processor", ("-m", "prove.worlds", "hour")),
 )

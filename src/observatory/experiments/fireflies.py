@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import random
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from observatory.experiments.strict import until_too_late
 from observatory.experiments.until_first import until_first
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.direct_channel import DirectChannel
-from observatory.networking.topology import moore_neighbors
+from observatory.networking.topology import neighborhoods
 from observatory.order import local_order
 from observatory.ticks import Ticks
 
@@ -84,6 +84,9 @@ class Fireflies:
             than so many seconds; it is looked at each second.
         draw: gives each agent its initial phase, between two bounds, in agent order; by default
             ``random.Random(seed).uniform``.
+
+    Raises:
+        ValueError: agents don't know the model.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class Fireflies:
         strict: float | None = None,
         draw: Callable[[float, float], float] | None = None,
     ) -> None:
+        self._check_config(config)
         self.config = config
         """The settings."""
         self.manager = cs.ResourceManager()
@@ -119,12 +123,20 @@ class Fireflies:
         self._record = record
         self._strict = strict
         self._draw = draw
-        self._channels = [DirectChannel(owner_id=agent) for agent in range(config.num_agents)]
+        self._channels: list[DirectChannel] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._start = self._now = 0.0
         self._used_samples: list[float] = []
         self._began = self._ended = 0.0
         self._virtual = False
+
+    def _check_config(self, config: FirefliesConfig) -> None:
+        """Raise if settings are for something else than agents."""
+        if config.model == "kuramoto":
+            raise ValueError(
+                "model must be fixed or mirollo-strogatz with agents, got 'kuramoto': "
+                "that one needs --engine reference"
+            )
 
     async def run(self) -> Summary:
         """Run the experiment to its end and return the summary.
@@ -190,10 +202,7 @@ class Fireflies:
         due = [start + (config.period - phase) for phase in phases]
         if record is not None:
             self._begin_record(record)
-        end_time = start + config.duration
-        self.recorder = Recorder(
-            list(due), config.period, start, end_time, self._log, self._keep_flashes, record
-        )
+        self.recorder = self._make_recorder(due, record)
         whole = False
         try:
             end = loop.create_task(wait_until(start + config.duration), name="end")
@@ -207,10 +216,7 @@ class Fireflies:
             if self._strict is not None and not self._virtual:
                 watching = until_too_late(start, self._strict, self._lateness)
                 others.append(loop.create_task(watching, name="strict"))
-            others += [
-                loop.create_task(self._live(agent, phases[agent], due[agent], self.recorder))
-                for agent in range(config.num_agents)
-            ]
+            others += map(loop.create_task, self._lives(phases, due, self.recorder))
             await until_first([*others, end])
             whole = not end.cancelled()
         finally:
@@ -220,24 +226,50 @@ class Fireflies:
             self._ended = monotonic()
             self._loop = None
 
+    def _make_recorder(self, due: list[float], record: RecordWriter | None) -> Recorder:
+        config, start = self.config, self._start
+        end = start + config.duration
+        return Recorder(due, config.period, start, end, self._log, self._keep_flashes, record)
+
+    def _lives(
+        self, phases: list[float], due: list[float], recorder: Recorder
+    ) -> Iterator[Coroutine[Any, Any, Any]]:
+        """Make the agents: the life of each."""
+        config = self.config
+        hearers = neighborhoods(config.topology, config.num_agents)
+        # Each neighbour flashes at most twice while an agent is deaf.
+        room = max(100, 2 * len(hearers[0]))
+        self._channels = [
+            DirectChannel(owner_id=agent, capacity=room) for agent in range(config.num_agents)
+        ]
+        everybody = tuple(self._channels) if config.topology == "complete" else None
+        for agent, others in enumerate(hearers):
+            neighbors = everybody or [self._channels[other] for other in others]
+            yield self._live(agent, phases[agent], due[agent], neighbors, recorder)
+
     def _live(
-        self, agent: int, phase: float, due: float, recorder: Recorder
+        self,
+        agent: int,
+        phase: float,
+        due: float,
+        neighbors: Sequence[DirectChannel],
+        recorder: Recorder,
     ) -> Coroutine[Any, Any, Any]:
         """Return the life of one agent: in an engine of its own, under the limit of all."""
         config = self.config
-        width, height = config.shape
         workflow = firefly_agent(
             agent_id=agent,
             initial_phase=phase,
             period=config.period,
             nudge=config.nudge,
-            neighbors=[self._channels[other] for other in moore_neighbors(agent, width, height)],
+            neighbors=neighbors,
             my_channel=self._channels[agent],
             connector=self._connector,
             refractory_period=config.deaf_for,
             due=due,
             probe=recorder,
             awake=config.limit_holds == "awake",
+            dissipation=config.concavity,
         )
         if config.limit is not None:
             workflow = workflow.with_constraints(**{SLOT: 1})
@@ -261,6 +293,7 @@ class Fireflies:
                 self._keep(self.moment(now), record)
             if ticks.count // SAMPLES_PER_PERIOD > periods:
                 periods = ticks.count // SAMPLES_PER_PERIOD
+                self._advance(now)
                 order = recorder.order_parameter(now)
                 recorder.order_parameters.append(order)
                 if self._log is not None:
@@ -283,6 +316,9 @@ class Fireflies:
         while True:
             self._watch(self.moment(await ticks.next()))
 
+    def _advance(self, now: float) -> None:
+        """Bring the recorder up to a time: agents do that by themselves."""
+
     def moment(self, now: float) -> Moment:
         """Return what can be seen at a time.
 
@@ -293,6 +329,7 @@ class Fireflies:
             RuntimeError: the experiment hasn't begun.
         """
         recorder, config = self._begun(), self.config
+        self._advance(now)
         active = waiting = None
         if config.limit is not None:
             slots = self.manager.statistics().resources[SLOT]
@@ -329,6 +366,7 @@ class Fireflies:
         if self._loop is not None:  # it is under way
             now = max(self._start, min(self._loop.time(), self._start + config.duration))
             ended = monotonic()
+        self._advance(now)
         width, height = config.shape
         orders = recorder.order_parameters
         active: dict[str, float | None] = {"max": None, "mean": None}
@@ -364,6 +402,8 @@ class Fireflies:
             lateness_s=recorder.lateness_summary(),
             dropped=sum(channel.dropped for channel in self._channels) + self._broker.dropped,
             digest=recorder.digest,
+            topology=config.topology,
+            model=config.model,
         )
 
 

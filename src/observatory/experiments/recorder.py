@@ -28,13 +28,13 @@ class Summary:
     agents: int
     """How many agents there were."""
     width: int
-    """Agents in a row of the torus."""
+    """Agents in a row of the grid on which they are seen, which is the torus if there is one."""
     height: int
-    """Rows of the torus."""
+    """Rows of that grid."""
     period: float
     """Seconds from flash to flash when nothing is heard."""
     nudge: float
-    """How much a heard flash advances the phase, in seconds."""
+    """How much a heard flash advances the phase or lifts the state, in seconds."""
     limit: int | None
     """How many agents could be in a step at the same time."""
     seed: int
@@ -64,6 +64,10 @@ class Summary:
     """Messages lost because an inbox was full."""
     digest: str
     """SHA-256 over the flashes in order, as lines "agent:time"."""
+    topology: str = "torus"
+    """Who heard whom: "torus", "ring" or "complete"."""
+    model: str = "fixed"
+    """What a flash did: "fixed", "mirollo-strogatz" or "kuramoto"."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as plain data, ready for JSON."""

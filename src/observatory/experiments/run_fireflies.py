@@ -1,4 +1,4 @@
-"""The command `fireflies`: pulse-coupled oscillators on a torus fall into step.
+"""The command `fireflies`: pulse-coupled oscillators fall into step.
 
 ``python -m observatory.experiments.run_fireflies --limit 100``
 """
@@ -24,7 +24,8 @@ from cascade.errors import MissingExtraError
 from cascade.ports import Connector
 from cascade.spec.checks import check_finite, check_whole
 from observatory.experiments import console
-from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig
+from observatory.experiments.calculated import Calculated
+from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig, Model
 from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
 from observatory.experiments.report import present, print_moment, print_summary
@@ -32,7 +33,7 @@ from observatory.experiments.strict import EXIT_CODE, TooLateError
 from observatory.experiments.view import FirefliesView
 from observatory.extras import require
 from observatory.monitors.aggregator import MetricsAggregator
-from observatory.networking.topology import moore_neighbors
+from observatory.networking.topology import Topology, moore_neighbors
 from observatory.visualization.palette import PaletteFunction, Palettes
 from observatory.visualization.terminal import can_show
 
@@ -59,6 +60,9 @@ PALETTES: dict[str, PaletteFunction] = {
     "grey": Palettes.grey,
 }
 PALETTE_NAMES = ", ".join(PALETTES)
+Engine = Literal["agents", "reference"]
+"""What runs an experiment: agents, or the calculation that they are compared with."""
+ENGINES: dict[str, type[Fireflies]] = {"agents": Fireflies, "reference": Calculated}
 LINES_ON_VIRTUAL_TIME = 60
 _console = console.Console("fireflies")
 
@@ -82,6 +86,12 @@ async def run_experiment(
     cast: str | Path | None = None,
     record: str | Path | None = None,
     strict: float | None = None,
+    topology: Topology | None = None,
+    model: Model = "fixed",
+    dissipation: float | None = None,
+    coupling: float | None = None,
+    half_width: float | None = None,
+    engine: Engine = "agents",
 ) -> Summary:
     """Run the fireflies on the running loop (real or virtual time) and return the summary.
 
@@ -108,6 +118,16 @@ async def run_experiment(
         strict: how late flashes may be, in seconds: on real time the run ends with an error when
             99 % of the latest ones aren't within that (see `Moment.lateness_p99`), looked at each
             second.
+        topology: who hears whom: the eight around on the "torus", the two beside in a "ring", or
+            in a "complete" graph everybody; None: the torus, or everybody in the model "kuramoto".
+        model: what a flash does: "fixed" advances the phase by `nudge`, "mirollo-strogatz" lifts a
+            concave state by ``nudge / period``; "kuramoto" (with the engine "reference") pulls
+            phases to their mean.
+        dissipation: how concave that state is, above 0 and at most 100; None: 3.
+        coupling: K of the model "kuramoto", in radians per second; None: 2.
+        half_width: of the frequencies in that model, in radians per second; None: 0.5.
+        engine: "agents", or "reference" for the calculation that they are compared with, without
+            a limit and without a connector.
 
     Raises:
         TooLateError: flashes were later than `strict` allows.
@@ -131,6 +151,11 @@ async def run_experiment(
         seed=console.some_seed() if seed is None else seed,
         refractory_period=refractory_period,
         decay_duty_cycle=decay_duty_cycle,
+        topology=topology or _usual_topology(model),
+        model=model,
+        dissipation=dissipation,
+        coupling=coupling,
+        half_width=half_width,
     )
     virtual = getattr(asyncio.get_running_loop(), "virtual", False)
     aggregator = None if log is None else MetricsAggregator(log)
@@ -142,6 +167,7 @@ async def run_experiment(
         virtual,
         aggregator,
         connector,
+        engine,
         record=record,
         strict=strict,
     )
@@ -149,6 +175,10 @@ async def run_experiment(
         return await experiment.run()
     with aggregator:
         return await experiment.run()
+
+
+def _usual_topology(model: str) -> Topology:
+    return "complete" if model == "kuramoto" else "torus"
 
 
 def _experiment(
@@ -159,6 +189,7 @@ def _experiment(
     virtual: bool,
     log: MetricsAggregator | None,
     connector: Connector | None = None,
+    engine: Engine = "agents",
     *,
     record: str | Path | None = None,
     strict: float | None = None,
@@ -168,7 +199,7 @@ def _experiment(
     if terminal or any(files.values()):
         view = FirefliesView(config, palette_func, terminal=terminal, log=log, **files)
     interval = max(1.0, config.duration / LINES_ON_VIRTUAL_TIME) if virtual else 1.0
-    return Fireflies(
+    return ENGINES[engine](
         config,
         log=log,
         connector=connector,
@@ -184,7 +215,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 """The command line as a typer application."""
 
 
-@app.command(help="Fireflies on a torus, each an agent with its own engine, fall into step.")
+@app.command(help="Fireflies, each an agent with its own engine, fall into step.")
 def fireflies(
     agents: Annotated[
         int, console.whole_option("--agents", help="How many agents there are.")
@@ -209,6 +240,57 @@ def fireflies(
     nudge: Annotated[
         float, console.seconds_option("--nudge", help="Seconds a heard flash advances the phase.")
     ] = 0.2,
+    topology: Annotated[
+        str | None,
+        typer.Option(
+            "--topology",
+            help="Who hears whom: torus, ring or complete. "
+            "Default: torus, and complete for kuramoto.",
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            help="What a flash does. fixed: it advances the phase by the nudge; "
+            "mirollo-strogatz: it lifts a concave state by nudge/period; kuramoto: nothing, "
+            "phases are pulled by their mean.",
+        ),
+    ] = "fixed",
+    dissipation: Annotated[
+        float | None,
+        typer.Option(
+            "--dissipation",
+            parser=console.number,
+            metavar="B",
+            help="How concave that state is. Default: 3.",
+        ),
+    ] = None,
+    coupling: Annotated[
+        float | None,
+        typer.Option(
+            "--coupling",
+            parser=console.number,
+            metavar="K",
+            help="How strong that pull is, in radians per second. Default: 2.",
+        ),
+    ] = None,
+    half_width: Annotated[
+        float | None,
+        typer.Option(
+            "--half-width",
+            parser=console.number,
+            metavar="G",
+            help="Half the width of the frequencies in it, in radians per second. Default: 0.5.",
+        ),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="agents, or reference: the calculation that they are compared with.",
+        ),
+    ] = "agents",
     duration: Annotated[
         float, console.seconds_option("--duration", help="Seconds the experiment lasts.")
     ] = 3000.0,
@@ -262,16 +344,24 @@ def fireflies(
             limit=limit,
             limit_holds=typing.cast(Literal["step", "awake"], limit_holds),
             seed=console.some_seed() if seed is None else seed,
+            topology=typing.cast(
+                Topology, _usual_topology(model) if topology is None else topology
+            ),
+            model=typing.cast(Model, model),
+            dissipation=dissipation,
+            coupling=coupling,
+            half_width=half_width,
         )
         console.check_clock(time)
         if strict is not None and check_finite("strict", strict) <= 0:
             raise ValueError(f"strict must be above 0 milliseconds, got {strict!r}")
+        if engine not in ENGINES:
+            raise ValueError(f"engine must be agents or reference, got {engine!r}")
         if palette not in PALETTES:
             raise ValueError(f"palette must be one of {PALETTE_NAMES}, got {palette!r}")
     except ValueError as error:
-        _console.refuse(
-            f"--{str(error).removeprefix('num_').replace('limit_holds', 'limit-holds')}"
-        )
+        name, rest = str(error).removeprefix("num_").split(" ", 1)
+        _console.refuse(f"--{name.replace('_', '-')} {rest}")
     aggregator = None if log is None else MetricsAggregator(log)
     # Python gives None for a stdout that was closed before the start; print() knows that.
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
@@ -282,16 +372,20 @@ def fireflies(
             require("--record", "pyarrow")
         except MissingExtraError as error:
             _console.refuse(str(error))
-    experiment = _experiment(
-        config,
-        visible,
-        PALETTES[palette],
-        files,
-        time == "virtual",
-        aggregator,
-        record=record,
-        strict=None if strict is None else strict / 1000,
-    )
+    try:
+        experiment = _experiment(
+            config,
+            visible,
+            PALETTES[palette],
+            files,
+            time == "virtual",
+            aggregator,
+            engine=typing.cast(Engine, engine),
+            record=record,
+            strict=None if strict is None else strict / 1000,
+        )
+    except ValueError as error:
+        _console.refuse(f"--{error}")
     _console.check_files(
         {
             "--summary": None if summary == "-" else summary,

@@ -49,6 +49,8 @@ KEYS = {
     "lateness_s",
     "dropped",
     "digest",
+    "topology",
+    "model",
 }
 SMALL = ["--agents", "9", "--duration", "20", "--time", "virtual"]
 PROGRAM = [sys.executable, "-m", "observatory.experiments.run_fireflies"]
@@ -264,6 +266,31 @@ def test_other_counts_are_run_without_a_word(fireflies: Command, count: int) -> 
     assert (outcome.code, outcome.err) == (0, "")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--topology", "ring"],
+        ["--model", "mirollo-strogatz", "--dissipation", "2", "--topology", "complete"],
+    ],
+)
+def test_agents_and_the_reference_come_to_the_same(fireflies: Command, options: list[str]) -> None:
+    arguments = [*SMALL, "--seed", "3", *options, "--summary", "-"]
+    by_agents, calculated = (
+        json.loads(fireflies(*arguments, "--engine", engine).out.splitlines()[-1])
+        for engine in ("agents", "reference")
+    )
+    assert by_agents["digest"] == calculated["digest"]
+    assert [options[1] in (by_agents["topology"], by_agents["model"])] == [True]
+
+
+def test_a_mean_field_runs_as_a_reference(fireflies: Command) -> None:
+    options = ["--model", "kuramoto", "--coupling", "4", "--half-width", "0.1"]
+    options += ["--engine", "reference", "--summary", "-"]
+    summary = json.loads(fireflies(*SMALL, *options).out.splitlines()[-1])
+    assert (summary["model"], summary["topology"]) == ("kuramoto", "complete")
+    assert summary["order_parameter"]["last"] > 0.9
+
+
 # --- what is refused --------------------------------------------------------------------------
 
 
@@ -281,6 +308,13 @@ def refused() -> Iterator[tuple[str, str]]:
     for value in ("lunar", "REAL", "0", ""):
         yield "--time", value
     yield "--period", "1e-10"
+    yield "--topology", "star"
+    yield "--model", "winfree"
+    yield "--model", "kuramoto"
+    yield "--engine", "steam"
+    for option in ("--dissipation", "--coupling", "--half-width"):
+        for value in ("3.5", "-1", "nan", "weak"):
+            yield option, value
 
 
 def refusal(outcome: Outcome) -> str:
@@ -342,6 +376,16 @@ def test_what_is_no_option_is_refused_in_one_line(
     fireflies: Command, arguments: list[str], named: str
 ) -> None:
     assert named in refusal(fireflies(*arguments))
+
+
+def test_what_agents_dont_know_and_a_calculation_doesnt_have_is_refused(
+    fireflies: Command,
+) -> None:
+    line = refusal(fireflies("--model", "kuramoto"))
+    assert "--model must be fixed or mirollo-strogatz with agents" in line
+    assert "--engine reference" in line
+    line = refusal(fireflies("--engine", "reference", "--limit", "3"))
+    assert line == "fireflies: --limit must be left out with --engine reference, got 3"
 
 
 def test_a_refused_command_leaves_no_files(fireflies: Command, tmp_path: Path) -> None:
@@ -504,10 +548,18 @@ def test_the_arguments_of_run_experiment_and_their_defaults() -> None:
         "cast",
         "record",
         "strict",
+        "topology",
+        "model",
+        "dissipation",
+        "coupling",
+        "half_width",
+        "engine",
     }
     keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     assert keywords.pop("palette_func") is Palettes.firefly
     assert keywords.pop("limit_holds") == "step"
+    assert keywords.pop("model") == "fixed"
+    assert keywords.pop("engine") == "agents"
     assert set(keywords.values()) == {None}
 
 
