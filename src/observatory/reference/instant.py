@@ -81,14 +81,18 @@ class Instant:
         self,
         now: float,
         queue: list[int],
+        end: float,
         guard: Guard | None = None,
-    ) -> set[int]:
-        """Run an instant, and return who was woken.
+    ) -> list[int]:
+        """Run an instant, and return who was due before the end after it was woken.
+
+        Some may be there more than once, or have been woken again and flashed since.
 
         Args:
             now: when it is, in seconds.
-            queue: all who are due then, in the order in which they come; whoever hears them is
-                added.
+            queue: all who are due then, in the order in which they come; all others who are woken
+                are added, some more than once.
+            end: how far one looks ahead, in seconds.
             guard: keeps those whom later instants have touched already.
         """
         due, set_at, rank, flashed_at = self.due, self.set_at, self.rank, self.flashed_at
@@ -97,6 +101,7 @@ class Instant:
         slope, constant = state.slope, state.constant
         owner, base, until = (None, 0, ()) if guard is None else guard.kept
         heard = dict.fromkeys(queue, 0)
+        soon: list[int] = []
         for place, agent in enumerate(queue):  # which grows meanwhile
             times = heard.pop(agent)
             at = due[agent]
@@ -123,4 +128,6 @@ class Instant:
             due[agent] = at
             set_at[agent] = now
             rank[agent] = place
-        return set(queue)
+            if at < end:
+                soon.append(agent)
+        return soon

@@ -8,6 +8,7 @@ places run together; see `Spans`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappush
 
@@ -84,7 +85,7 @@ class LargeWorld:
             if len(queue) >= MANY and self._together is not None:
                 self._run_many(np.array(queue), now)
                 continue
-            for agent in instant.run(now, queue):
+            for agent in instant.run(now, queue, math.inf):
                 heappush(agenda, (due[agent], now, rank[agent], agent))
             if len(instant.flashed) >= 100_000:
                 self._tell(*instant.taken())

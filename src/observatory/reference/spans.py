@@ -24,7 +24,7 @@ from observatory.reference.together import Outcome, Together
 
 NEAR = 1 / 20
 """How far one looks ahead for who will be due, as a share of the period."""
-FEW, MANY = 0.06, 0.08
+FEW, MANY = 0.12, 0.16
 """Spans get longer below this share of flashes that had to be run one by one, shorter above."""
 
 
@@ -104,11 +104,11 @@ class Spans:
         while agenda:
             now = agenda[0][0]
             standing.give_way(now)
-            came = instant.run(now, instant.taken_from(agenda), standing)
-            woken += came
-            for agent in came:
+            queue = instant.taken_from(agenda)
+            for agent in instant.run(now, queue, end, standing):
                 if due[agent] < end:
                     heappush(agenda, (due[agent], now, rank[agent], agent))
+            woken += queue
         return woken
 
     def _tell_all(self, outcome: Outcome) -> None:
