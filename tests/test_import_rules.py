@@ -91,7 +91,7 @@ PUBLIC: dict[str, set[str] | None] = {
     "cascade.spec.resource": {"resource"},
     "cascade.spec.constraint": {"GlobalConstraint"},
     "cascade.connectors.local": {"LocalBusConnector", "LocalBroker"},
-    "cascade.control": {"LocalControl", "control_from_environment"},
+    "cascade.control": {"LocalControl", "control_from_environment", "is_switched_on"},
     "cascade.adapters.solvers.native": {"NativeSolver"},
     "cascade.adapters.executors.local": {"LocalExecutor"},
 }

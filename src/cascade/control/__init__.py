@@ -7,6 +7,6 @@ A program opens a socket in a directory that only its user may enter (`LocalCont
 from __future__ import annotations
 
 from cascade.control.client import Client, find
-from cascade.control.local import LocalControl, control_from_environment
+from cascade.control.local import LocalControl, control_from_environment, is_switched_on
 
-__all__ = ["Client", "LocalControl", "control_from_environment", "find"]
+__all__ = ["Client", "LocalControl", "control_from_environment", "find", "is_switched_on"]

@@ -7,7 +7,7 @@ import gc
 import os
 import random
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -82,6 +82,8 @@ class Fireflies:
         record: a file for a record of the run (see `observatory.records`), if one is wanted.
         strict: end the run when on real time p99 of the lateness of the latest flashes is larger
             than so many seconds; it is looked at each second.
+        control: by what the agents can be seen and steered from another terminal, such as a
+            `cascade.control.LocalControl`. An agent that is cancelled is gone, the others go on.
         draw: gives each agent its initial phase, between two bounds, in agent order; by default
             ``random.Random(seed).uniform``.
 
@@ -101,6 +103,7 @@ class Fireflies:
         keep_flashes: bool = False,
         record: str | os.PathLike[str] | None = None,
         strict: float | None = None,
+        control: Connector | None = None,
         draw: Callable[[float, float], float] | None = None,
     ) -> None:
         self._check_config(config)
@@ -122,6 +125,7 @@ class Fireflies:
         self._keep_flashes = keep_flashes
         self._record = record
         self._strict = strict
+        self._control = control
         self._draw = draw
         self._channels: list[DirectChannel] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -149,19 +153,22 @@ class Fireflies:
             TooLateError: lateness has passed what `strict` allows.
             BaseException: what an agent raised, with a note that names it.
         """
-        await self._connector.connect()
-        rules = cs.Engine(resource_manager=self.manager).constraint_manager
-        try:
-            await rules.attach(self._connector)
-            try:
-                # Both take a while, so both come before the start.
-                with self._open_record() as record, _collector_off():
-                    await self._run_connected(record)
-            finally:
-                await rules.detach(self._connector)
-        finally:
-            await self._connector.disconnect()
+        async with AsyncExitStack() as stack:
+            for connector in (self._connector, self._control):
+                if connector is not None:
+                    await self._obey(connector, stack)
+            # Both take a while, so both come before the start.
+            with self._open_record() as record, _collector_off():
+                await self._run_connected(record)
         return self.summary()
+
+    async def _obey(self, connector: Connector, stack: AsyncExitStack) -> None:
+        """Obey the rules that come over a connector, until the end of a block."""
+        rules = cs.Engine(resource_manager=self.manager).constraint_manager
+        await connector.connect()
+        stack.push_async_callback(connector.disconnect)
+        await rules.attach(connector)
+        stack.push_async_callback(rules.detach, connector)
 
     def _open_record(self) -> AbstractContextManager[RecordWriter | None]:
         if self._record is None:
@@ -273,8 +280,17 @@ class Fireflies:
         )
         if config.limit is not None:
             workflow = workflow.with_constraints(**{SLOT: 1})
-        engine = cs.Engine(resource_manager=self.manager)
-        return engine.run(workflow, use_vm=True)
+        if self._control is None:
+            return cs.Engine(resource_manager=self.manager).run(workflow, use_vm=True)
+        engine = cs.Engine(resource_manager=self.manager, name=f"agent-{agent}")
+        return self._cancellable(engine.run(workflow, use_vm=True))
+
+    async def _cancellable(self, life: Coroutine[Any, Any, Any]) -> None:
+        """Let an agent live; one that is cancelled from outside is gone, and nothing else ends."""
+        try:
+            await life
+        except cs.errors.RunCancelledError:
+            await asyncio.get_running_loop().create_future()  # until the experiment ends
 
     async def _sample(self, recorder: Recorder, record: RecordWriter | None) -> None:
         """Sample the slots in use, and R at the end of every period; all of it for a record."""

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
+from cascade.control import LocalControl, control_from_environment, is_switched_on
 from cascade.errors import MissingExtraError
 from cascade.ports import Connector
 from cascade.spec.checks import check_finite, check_whole
@@ -170,6 +171,7 @@ async def run_experiment(
         engine,
         record=record,
         strict=strict,
+        control=_control(False, None, "virtual" if virtual else "real"),
     )
     if aggregator is None:
         return await experiment.run()
@@ -193,6 +195,7 @@ def _experiment(
     *,
     record: str | Path | None = None,
     strict: float | None = None,
+    control: Connector | None = None,
 ) -> Fireflies:
     terminal = visible and can_show(sys.stdout, os.environ)
     view = None
@@ -208,7 +211,25 @@ def _experiment(
         view=None if view is None else view.run,
         record=record,
         strict=strict,
+        control=control,
     )
+
+
+def _control(wanted: bool, name: str | None, time: str) -> LocalControl | None:
+    """Return by what the agents can be steered, if that is wanted.
+
+    Raises:
+        ValueError: the name is none, or there are no sockets on that clock.
+    """
+    if not wanted and name is None:
+        # The switch in the environment is for real time alone.
+        return control_from_environment() if is_switched_on() and time == "real" else None
+    if time == "virtual":
+        raise ValueError("control needs --time real")
+    try:
+        return LocalControl(name)
+    except ValueError as error:
+        raise ValueError(f"control-{error}") from None
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -328,6 +349,13 @@ def fireflies(
         int | None, console.whole_option("--seed", help="Where the phases come from.")
     ] = None,
     time: console.Clock = "real",
+    control: Annotated[
+        bool, typer.Option("--control", help="Let `cascade ps`, `limit` and others reach it.")
+    ] = False,
+    control_name: Annotated[
+        str | None,
+        typer.Option("--control-name", metavar="NAME", help="What it is called there."),
+    ] = None,
     summary: console.Summary = None,
     log: Annotated[
         str | None,
@@ -383,6 +411,7 @@ def fireflies(
             engine=typing.cast(Engine, engine),
             record=record,
             strict=None if strict is None else strict / 1000,
+            control=_control(control, control_name, time),
         )
     except ValueError as error:
         _console.refuse(f"--{error}")
