@@ -21,7 +21,7 @@ THREADS = "cascade/adapters/executors/local.py"
 
 CALLS = "tests/spec/test_task.py::TestCalling"
 CONNECTING = "tests/connectors/test_local.py"
-DEPTH = "tests/e2e/test_scale.py::test_a_chain_of_100_000_inline_tasks_with_a_policy"
+DEPTH = "tests/e2e/test_scale.py::test_a_long_chain_of_inline_tasks_with_a_policy"
 ENGINES = "tests/runtime/test_engine.py"
 EVENTS = "tests/runtime/test_bus.py"
 FAILING = "tests/e2e/test_failures_and_cancellation.py"

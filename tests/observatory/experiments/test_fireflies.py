@@ -455,9 +455,12 @@ def test_it_leaves_nothing_when_it_ends_by_itself() -> None:
 
 @pytest.fixture
 def _collector_restored() -> Iterator[None]:
-    enabled = gc.isenabled()
+    enabled, frozen = gc.isenabled(), gc.get_freeze_count() > 0
     yield
     gc.unfreeze()
+    if frozen:  # as `tests/conftest.py` has it
+        gc.collect()
+        gc.freeze()
     if enabled:
         gc.enable()
 
