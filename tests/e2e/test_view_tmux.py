@@ -21,7 +21,8 @@ import pytest
 
 pytest.importorskip("termios", reason="needs a terminal as POSIX has it")
 
-from tests.e2e.terminals import PAST, PYTHON, Cell, Pane, Screen, Tmux, wait_until
+from tests.e2e.terminals import LIMIT_S, PAST, PYTHON, Cell, Pane, Screen, Tmux, wait_until
+from tests.long_form import tries
 
 from observatory.visualization.palette import Palettes
 
@@ -332,7 +333,7 @@ def test_a_whole_run_and_every_key_and_signal_that_ends_it_leave_the_screen_as_i
 
 
 CHANCE = random.Random(32)
-MOMENTS = [CHANCE.uniform(0.0, 2.0) for _ in range(20)]
+MOMENTS = [CHANCE.uniform(0.0, 2.0) for _ in range(tries(10, 20))]
 """Seconds since the program's first import; before that, the interpreter itself is starting."""
 AT_A_TIME = 5
 """So many terminals at once: with this, it takes somewhat over a second until there is a view."""
@@ -360,7 +361,8 @@ def test_ctrl_c_at_any_moment_leaves_the_screen_as_it_was(tmux: Tmux) -> None:
                 running.remove((pane, moment))
         return not waiting and not running
 
-    wait_until(look, lambda: [pane.text for pane, _ in running])
+    limit = LIMIT_S * len(MOMENTS) / AT_A_TIME
+    wait_until(look, lambda: [pane.text for pane, _ in running], limit)
 
 
 def test_ctrl_z_gives_the_screen_back_and_fg_takes_it_again(tmux: Tmux) -> None:
