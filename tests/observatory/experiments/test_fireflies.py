@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.long_form import tries
 
 from cascade.connectors.local import LocalBroker, LocalBusConnector
 from cascade.ports import Connector
@@ -75,7 +76,7 @@ def assert_nothing_left(experiment: Fireflies) -> None:
 
 
 @pytest.mark.parametrize("nudge", [0.05, 0.2])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(tries(3, 6)))
 def test_agents_and_calculation_give_the_same_flashes(seed: int, nudge: float) -> None:
     assert_as_the_reference(
         FirefliesConfig(num_agents=100, period=1.0, nudge=nudge, duration=60.0, seed=seed)
