@@ -58,6 +58,27 @@ PROOFS = (
         (*LONG_RUN, "tests/e2e/test_random_graphs.py"),
         {"CASCADE_EXAMPLES": "2000"},
     ),
+    Proof(
+        "a sweep of 60 runs that is killed and started again runs only what is missing",
+        (
+            *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "killed"),
+            "tests/observatory/experiments/test_run_sweep.py",
+        ),
+        {"CASCADE_SWEEP_RUNS": "60"},
+    ),
     Proof("a million mapped inline children in 20 MiB", ("-m", "prove.million", "inline")),
     Proof("a million mapped async children in 20 MiB", ("-m", "prove.million", "async")),
+    Proof(
+        "two million steps of Life on virtual time: no error, no drift",
+        ("-m", "prove.conway", "virtual"),
+    ),
+    Proof(
+        "10,000 messages to the control socket that are none: no effect",
+        (
+            *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"),
+            *("tests/control/test_server.py", "-k", "whatever_is_sent"),
+        ),
+        {"CASCADE_MESSAGES": "10000"},
+    ),
+    Proof("a minute of Life in real time: no error", ("-m", "prove.conway", "real")),
 )

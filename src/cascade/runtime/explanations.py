@@ -43,6 +43,8 @@ class ResourceStatistics:
     oldest_waiter: float | None
     """For how long the oldest of those that wait now has been waiting, in seconds; None if
     nobody waits."""
+    per_second: float | None
+    """How much of a rate comes back in a second; None for all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ def statistics(queue: GrantQueue) -> Statistics:
             waiting_time=resource.waited,
             longest_wait=resource.waited_most,
             oldest_waiter=now - oldest[resource] if resource in oldest else None,
+            per_second=resource.meter.per_second if isinstance(resource.meter, Rate) else None,
         )
         for resource in queue._resources.values()
     }

@@ -7,6 +7,7 @@ import itertools
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from cascade.errors import RunCancelledError
 from cascade.graph.model import id_of
 from cascade.runtime.attempts import Attempt, current_attempt
 from cascade.runtime.bus import MessageBus
@@ -297,7 +298,7 @@ class Run:
 def _status(error: BaseException | None) -> Status:
     if error is None:
         return "succeeded"
-    ended_early = (asyncio.CancelledError, GeneratorExit)
+    ended_early = (asyncio.CancelledError, RunCancelledError, GeneratorExit)
     return "cancelled" if isinstance(error, ended_early) else "failed"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,16 @@ from cascade import testing
 from cascade.adapters.cache.files import MAGIC
 from cascade.adapters.cache.plain import decode, encode
 from cascade.ports import CacheBackend, Hit
+
+
+class Colour(Enum):
+    RED = 1
+    BLUE = 2
+
+
+class Fewer(Enum):
+    BLUE = 2
+
 
 Make = Callable[[], CacheBackend]
 
@@ -130,6 +141,19 @@ class TestFiles:
         pickled = cs.FileCache(tmp_path, format="pickle")
         asyncio.run(pickled.put("a", [tmp_path], None))
         assert asyncio.run(pickled.get("a")) == Hit([tmp_path])
+
+    @pytest.mark.parametrize("now", [None, Fewer, "not a class"])
+    def test_values_of_classes_that_have_changed_count_as_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: Any
+    ) -> None:
+        cache = cs.FileCache(tmp_path, format="pickle")
+        asyncio.run(cache.put("a", Colour.RED, None))
+        assert asyncio.run(cache.get("a")) == Hit(Colour.RED)
+        if now is None:
+            monkeypatch.delitem(globals(), "Colour")
+        else:
+            monkeypatch.setitem(globals(), "Colour", now)
+        assert asyncio.run(cache.get("a")) is None
 
     def test_no_pickle_is_read_unless_asked_for(self, tmp_path: Path) -> None:
         asyncio.run(cs.FileCache(tmp_path, format="pickle").put("a", 1, None))

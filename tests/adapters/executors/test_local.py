@@ -203,6 +203,32 @@ def test_cancelling_withdraws_a_call_that_has_not_begun(timeout: float | None) -
     assert ran == []
 
 
+@pytest.mark.parametrize("start", [asyncio.run, run_virtual])
+def test_a_call_with_a_timeout_isnt_left_behind_by_whoever_is_cancelled_at_once(
+    start: Callable[..., Any],
+) -> None:
+    ran: list[str] = []
+
+    def work() -> None:
+        time.sleep(0.05)
+        ran.append("call")
+
+    async def main() -> tuple[bool, list[str]]:
+        executor = LocalExecutor(1)
+        call = executor.execute(work, "thread", timeout=5.0)
+        await until(lambda: bool(pool_threads())) if start is asyncio.run else None
+        caller = asyncio.ensure_future(call)
+        caller.cancel()
+        await asyncio.wait([caller])
+        found = caller.cancelled(), [*ran]
+        await executor.aclose()
+        return found
+
+    cancelled, found = start(main())
+    assert cancelled == (not found), "it ends with the call, or the call is never made"
+    assert ran == found
+
+
 @pytest.mark.parametrize("timeout", [None, 5.0])
 def test_cancelling_waits_for_a_call_that_has_begun(timeout: float | None) -> None:
     begun, gate = threading.Event(), threading.Event()

@@ -7,9 +7,11 @@ import contextvars
 import os
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cascade.adapters.executors.thread_pool import Errand, Job, ThreadPool
+from cascade.adapters.executors.thread_pool import Errand, ThreadPool
+from cascade.adapters.executors.timed_job import TimedJob
 from cascade.ports import ProcessCall, Receiver
 from cascade.spec.checks import check_duration, check_whole, shown
 
@@ -69,12 +71,16 @@ class LocalExecutor:
             return self._in_process(call, loop, timeout)
         if getattr(loop, "virtual", False):
             virtual: Any = loop
-            job: asyncio.Future[Any] = virtual.run_to_its_end(contextvars.copy_context().run, call)
-            return job if timeout is None else _within(job, timeout, None)
+            alone: asyncio.Future[Any] = virtual.run_to_its_end(
+                contextvars.copy_context().run, call
+            )
+            return alone if timeout is None else TimedJob(alone, timeout, _nothing)
         if self._pool is None:
             self._pool = ThreadPool(self._threads)
         job = self._pool.submit(call, loop)
-        return job if timeout is None else _within(job, timeout, self._pool)
+        if timeout is None:
+            return job
+        return TimedJob(job, timeout, partial(self._pool.abandon, job))
 
     def _in_process(
         self, call: Callable[[], Any], loop: asyncio.AbstractEventLoop, timeout: float | None
@@ -87,7 +93,7 @@ class LocalExecutor:
         if not isinstance(call, ProcessCall):
             call = ProcessCall(call, (), {}, getattr(call, "__name__", type(call).__name__))
         job = self._process_pool.submit(call, loop)
-        return job if timeout is None else _killed_after(job, timeout)
+        return job if timeout is None else TimedJob(job, timeout, None)
 
     def start(
         self,
@@ -133,40 +139,8 @@ class LocalExecutor:
             raise
 
 
-async def _within(job: asyncio.Future[Any], timeout: float, pool: ThreadPool | None) -> Any:
-    try:
-        try:
-            await asyncio.wait([job], timeout=timeout)
-        except asyncio.CancelledError:
-            job.cancel()
-            await job  # ends at once if it could be withdrawn, otherwise with the call
-            raise
-        if not job.done():
-            if not job.cancel():
-                job.add_done_callback(_retrieve)
-                if pool is not None and isinstance(job, Job):
-                    pool.abandon(job)
-            raise TimeoutError(f"the call did not end within {timeout:g} s")
-        return job.result()
-    finally:
-        del job  # what it has raised knows this frame
-
-
-async def _killed_after(job: asyncio.Future[Any], timeout: float) -> Any:
-    """Wait for a call in a process that may take so many seconds."""
-    try:
-        async with asyncio.timeout(timeout) as limit:
-            return await job
-    except TimeoutError:
-        if not limit.expired():
-            raise  # the function's own
-        raise TimeoutError(f"the call did not end within {timeout:g} s") from None
-
-
-def _retrieve(job: asyncio.Future[Any]) -> None:
-    """Look at the outcome of a call that nobody waits for any more."""
-    if not job.cancelled():
-        job.exception()
+def _nothing() -> None:
+    """Let a call on virtual time end by itself."""
 
 
 async def _all_ended(threads: list[threading.Thread], loop: asyncio.AbstractEventLoop) -> None:

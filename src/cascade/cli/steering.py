@@ -1,0 +1,351 @@
+"""The commands that see and steer programs which run: ps, limit, rate, pause, resume and others."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from cascade.cli import require
+
+require()
+
+import typer  # noqa: E402 - after the line that says what is missing
+
+from cascade.control import Client, find  # noqa: E402
+from cascade.control.audit import read_trail  # noqa: E402
+from cascade.control.place import LOG, check_private, directory  # noqa: E402
+from cascade.control.words import duration_in_words, seconds_of  # noqa: E402
+from cascade.errors import ControlError  # noqa: E402
+
+REFUSED, WRONG_USE = 1, 2
+NOBODY = "no program runs that can be steered: start it with CASCADE_CONTROL=1, or with --control"
+
+Program = Annotated[
+    str | None,
+    typer.Option("--program", "-p", metavar="NAME", help="Which program; `cascade ps` lists them."),
+]
+All = Annotated[bool, typer.Option("--all", help="All programs.")]
+For = Annotated[
+    str | None,
+    typer.Option("--for", metavar="TIME", help="For how long, such as 10m, 1h30m or 90s."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to an application."""
+    for command in (ps, limit, rate, pause, resume, rules, explain, cancel):
+        app.command()(command)
+
+
+def ps(as_json: Json = False) -> None:
+    """List the programs that can be steered, and what runs in them."""
+    with _told():
+        answers = [answer for _, answer in _ask(find(), "ps")]
+    if as_json:
+        _print_json(answers)
+    elif not answers:
+        typer.echo(NOBODY, err=True)
+    else:
+        rows = [("PROGRAM", "PID", "SINCE", "ENGINES", "RUNS", "RUNNING", "WAITING", "RULES")]
+        for each in answers:
+            tasks = each["tasks"]
+            since = duration_in_words(round(each["seconds"]))
+            counts = (each["engines"], each["runs"], tasks["running"], tasks["waiting"])
+            rows.append((each["name"], each["pid"], since, *counts, each["rules"]))
+        _print_table(rows)
+
+
+def limit(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT=AMOUNT",
+            help="A resource (cpu_slot=50), or tasks (task:fetch*=3, tag:gpu=1, global=10); "
+            "none: no limit.",
+        ),
+    ],
+    duration: For = None,
+    program: Program = None,
+    everywhere: All = False,
+    as_json: Json = False,
+) -> None:
+    """Set how much there is of a resource, or how many tasks may run at once."""
+    with _told():
+        name, equals, text = what.rpartition("=")
+        if not equals or not name:
+            raise _WrongUse(f"WHAT=AMOUNT is needed, such as cpu_slot=50, got {what!r}")
+        said = _time(duration)
+        if _is_scope(name):
+            said |= {"scope": name, "type": "concurrency", "params": {"limit": _whole(text)}}
+            command = "rule"
+        else:
+            said |= {"resource": name, "amount": _amount(text)}
+            command = "limit"
+        _steer(program, everywhere, as_json, command, said)
+
+
+def rate(
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="A resource with a rate, or tasks (task:fetch*).")
+    ],
+    rate: Annotated[
+        str, typer.Argument(metavar="RATE", help="Such as 10/m (per s, m, h or d); none: no limit.")
+    ],
+    burst: Annotated[
+        float | None, typer.Option("--burst", metavar="N", help="How many may start at once.")
+    ] = None,
+    duration: For = None,
+    program: Program = None,
+    everywhere: All = False,
+    as_json: Json = False,
+) -> None:
+    """Set how many may start in a time."""
+    with _told():
+        said = _time(duration)
+        if _is_scope(what):
+            params: dict[str, Any] = {"rate": rate}
+            if burst is not None:
+                params["burst"] = burst
+            command, said = "rule", {**said, "scope": what, "type": "rate_limit", "params": params}
+        else:
+            said |= {"resource": what, "rate": None if rate == "none" else rate}
+            if burst is not None:
+                said["burst"] = burst
+            command = "rate"
+        _steer(program, everywhere, as_json, command, said)
+
+
+def pause(
+    scope: Annotated[
+        str, typer.Argument(metavar="SCOPE", help="task:<glob>, tag:<name>, engine:<name>.")
+    ] = "global",
+    duration: For = None,
+    program: Program = None,
+    everywhere: All = False,
+    as_json: Json = False,
+) -> None:
+    """Let nothing more start; what runs goes on."""
+    with _told():
+        said = {**_time(duration), "scope": scope, "type": "pause", "params": {}}
+        _steer(program, everywhere, as_json, "rule", said)
+
+
+def resume(
+    scope: Annotated[
+        str | None,
+        typer.Argument(metavar="SCOPE", help="What was paused; by default everything."),
+    ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option("--rule", metavar="ID", help="Any rule; `cascade rules` lists them."),
+    ] = None,
+    program: Program = None,
+    everywhere: All = False,
+    as_json: Json = False,
+) -> None:
+    """Lift pauses, or another rule."""
+    with _told():
+        said = {"rule": rule} if rule is not None else {"type": "pause"}
+        if scope is not None:
+            said["scope"] = scope
+        _steer(program, everywhere, as_json, "lift", said)
+
+
+def rules(
+    log: Annotated[bool, typer.Option("--log", help="Who has changed what, and how.")] = False,
+    last: Annotated[
+        int, typer.Option("--last", metavar="N", min=1, help="How many entries of the log.")
+    ] = 20,
+    program: Program = None,
+    as_json: Json = False,
+) -> None:
+    """List the rules that hold, or what was changed from outside."""
+    with _told():
+        if log:
+            _print_log(program, last, as_json)
+            return
+        answers = [(name, answer["rules"]) for name, answer in _ask(_some(program), "rules")]
+    if as_json:
+        _print_json([{"program": name, "rules": found} for name, found in answers])
+        return
+    rows = [("PROGRAM", "RULE", "SCOPE", "TYPE", "HOW MUCH", "LEFT")]
+    for name, found in answers:
+        for each in found:
+            much = " ".join(f"{key}={value}" for key, value in each["params"].items())
+            left = "–" if each["left"] is None else duration_in_words(round(each["left"]) or 1)
+            rows.append((name, each["id"], each["scope"], each["type"], much or "–", left))
+    if len(rows) > 1:
+        _print_table(rows)
+    else:
+        typer.echo("no rules hold" if answers else NOBODY, err=True)
+
+
+def explain(
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="WHAT", help="A task, a run or an engine; by default all."),
+    ] = None,
+    program: Program = None,
+    as_json: Json = False,
+) -> None:
+    """Say why tasks wait: for what, held by whom, behind whom."""
+    with _told():
+        said = {} if what is None else {"what": what}
+        found, refusals = [], []
+        for name in _some(program, needed=True):
+            try:
+                answer = dict(_ask([name], "explain", **said)[0][1])
+            except ControlError as error:
+                refusals.append(str(error))
+            else:
+                found.append({"program": name, **answer})
+        if not found:
+            raise ControlError(refusals[0])
+    if as_json:
+        _print_json(found)
+        return
+    for each in found:
+        for sentence in each["sentences"]:
+            typer.echo(f"{each['program']}: {sentence}")
+        if each["left_out"]:
+            typer.echo(f"{each['program']}: and {each['left_out']} more")
+    if not any(each["sentences"] for each in found):
+        typer.echo("nothing waits", err=True)
+
+
+def cancel(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run, an engine, or all; see `cascade watch`.")
+    ],
+    program: Program = None,
+    everywhere: All = False,
+    as_json: Json = False,
+) -> None:
+    """Cancel runs."""
+    with _told():
+        _steer(program, everywhere, as_json, "cancel", {"run": run})
+
+
+class _WrongUse(Exception):
+    """The command was called in a way that can't work."""
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell the user what was wrong, and end with the exit code for it."""
+    try:
+        yield
+    except _WrongUse as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(WRONG_USE) from None
+    except ControlError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(REFUSED) from None
+
+
+def _ask(names: Sequence[str], command: str, **said: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Ask programs for something; return the answers, each with its program."""
+    answers = []
+    for name in names:
+        with Client(name) as client:
+            answers.append((name, client.ask(command, **said)))
+    return answers
+
+
+def _some(program: str | None, needed: bool = False) -> list[str]:
+    """Return the programs that are meant: one, or all that run."""
+    if program is not None:
+        return [program]
+    found = find()
+    if needed and not found:
+        raise ControlError(NOBODY)
+    return found
+
+
+def _steer(
+    program: str | None, everywhere: bool, as_json: bool, command: str, said: dict[str, Any]
+) -> None:
+    """Change something in one program, or in all, and print the effects."""
+    names = _some(program, needed=True)
+    if len(names) > 1 and not everywhere:
+        raise _WrongUse(
+            f"{len(names)} programs run: {', '.join(names)}. Name one with --program, or say --all"
+        )
+    answers: list[dict[str, Any]] = []
+    refused = None
+    for name in names:
+        try:
+            answers.append({"program": name, **_ask([name], command, **said)[0][1]})
+        except ControlError as error:
+            refused = error
+            answers.append({"program": name, "error": str(error)})
+    if as_json:
+        _print_json(answers)
+    else:
+        for answer in answers:
+            text = answer.get("effect") or f"refused: {answer['error']}"
+            typer.echo(f"{answer['program']}: {text}", err="error" in answer)
+    if refused is not None:
+        raise typer.Exit(REFUSED)
+
+
+def _print_log(program: str | None, last: int, as_json: bool) -> None:
+    place = directory()
+    if os.path.lexists(place):
+        check_private(place)
+    found = [entry for entry in read_trail(place / LOG) if program in (None, entry["program"])][
+        -last:
+    ]
+    if as_json:
+        _print_json(found)
+        return
+    for each in found:
+        who = each.get("who") or {}
+        line = f"{each['when']}  {each['program']}  {who.get('user', '?')} ({who.get('way', '?')})"
+        typer.echo(f"{line}: {each['command']}\n    {each['effect']}")
+        if each.get("undo"):
+            typer.echo(f"    undo: {each['undo']}")
+    if not found:
+        typer.echo("nothing was changed from outside", err=True)
+
+
+def _print_table(rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows in columns; the first is the heading."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for row in texts:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo(line.rstrip())
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def _is_scope(name: str) -> bool:
+    return name == "global" or name.partition(":")[0] in ("task", "tag", "engine")
+
+
+def _time(duration: str | None) -> dict[str, Any]:
+    return {} if duration is None else {"for": _parsed(seconds_of, "--for", duration)}
+
+
+def _whole(text: str) -> int:
+    number: int = _parsed(int, "AMOUNT must be a whole number of tasks, got", text)
+    return number
+
+
+def _amount(text: str) -> float | None:
+    return None if text == "none" else _parsed(float, "AMOUNT must be a number or none, got", text)
+
+
+def _parsed(parse: Callable[[str], Any], what: str, text: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError as error:
+        reason = error if parse is seconds_of else repr(text)
+        raise _WrongUse(f"{what} {reason}") from None

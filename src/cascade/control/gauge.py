@@ -1,0 +1,46 @@
+"""Gauge: how much gets done, counted only while somebody watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cascade.runtime.events import TaskFinished, TaskStepped
+
+if TYPE_CHECKING:
+    from cascade.runtime.bus import MessageBus
+    from cascade.runtime.engine import Engine
+
+
+class Gauge:
+    """Counts the tasks that end and the steps they make, on the buses of engines."""
+
+    def __init__(self) -> None:
+        self.tasks = 0
+        """Tasks that have ended since the beginning."""
+        self.steps = 0
+        """Steps since the beginning."""
+        self._ends: dict[int, tuple[MessageBus, list[Callable[[], None]]]] = {}
+
+    def listen(self, engine: Engine) -> None:
+        """Count what an engine tells from now on, if it isn't counted already."""
+        bus = engine.bus
+        if id(bus) not in self._ends:
+            ends = [
+                bus.subscribe(TaskFinished, self._ended),
+                bus.subscribe(TaskStepped, self._stepped),
+            ]
+            self._ends[id(bus)] = bus, ends
+
+    def close(self) -> None:
+        """Listen no longer, so that no events are made any more."""
+        for _, ends in self._ends.values():
+            for end in ends:
+                end()
+        self._ends.clear()
+
+    def _ended(self, event: TaskFinished) -> None:
+        self.tasks += 1
+
+    def _stepped(self, event: TaskStepped) -> None:
+        self.steps += 1
