@@ -73,6 +73,9 @@ PROOFS = (
         ("-m", "prove.conway", "virtual"),
     ),
     Proof(
+        "a watcher that has stopped holds a million tasks up in nothing", ("-m", "prove.stopped")
+    ),
+    Proof(
         "10,000 messages to the control socket that are none: no effect",
         (
             *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"),

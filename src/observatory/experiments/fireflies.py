@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cascade as cs
 from cascade.connectors.local import LocalBroker, LocalBusConnector
@@ -18,11 +20,16 @@ from cascade.runtime.timers import wait_until
 from observatory.agents.kuramoto import firefly_agent
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.recorder import Recorder, Summary
+from observatory.experiments.strict import until_too_late
 from observatory.experiments.until_first import until_first
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.direct_channel import DirectChannel
 from observatory.networking.topology import moore_neighbors
+from observatory.order import local_order
 from observatory.ticks import Ticks
+
+if TYPE_CHECKING:
+    from observatory.records.writer import RecordWriter
 
 SAMPLES_PER_PERIOD = 10
 """How often the slots in use are sampled."""
@@ -51,6 +58,9 @@ class Moment:
     lateness_p99: float | None
     """Flash sent minus flash due, in seconds: what 99 % of the latest flashes don't exceed; of as
     many flashes as there are agents, but 10,000 at most. None while there were no flashes."""
+    local_order: float | None = None
+    """The mean over all agents of the order parameter of each and those around it in the picture
+    (see `observatory.order.local_order`); None where nobody asked."""
 
 
 View = Callable[["Fireflies"], Coroutine[Any, Any, None]]
@@ -69,6 +79,9 @@ class Fireflies:
         watch_interval: seconds between two such calls.
         view: runs beside the agents; when it returns, the experiment ends in order.
         keep_flashes: keep every flash in `recorder.flashes`.
+        record: a file for a record of the run (see `observatory.records`), if one is wanted.
+        strict: end the run when on real time p99 of the lateness of the latest flashes is larger
+            than so many seconds; it is looked at each second.
         draw: gives each agent its initial phase, between two bounds, in agent order; by default
             ``random.Random(seed).uniform``.
     """
@@ -83,6 +96,8 @@ class Fireflies:
         watch_interval: float = 1.0,
         view: View | None = None,
         keep_flashes: bool = False,
+        record: str | os.PathLike[str] | None = None,
+        strict: float | None = None,
         draw: Callable[[float, float], float] | None = None,
     ) -> None:
         self.config = config
@@ -101,6 +116,8 @@ class Fireflies:
         self._watch_interval = watch_interval
         self._view = view
         self._keep_flashes = keep_flashes
+        self._record = record
+        self._strict = strict
         self._draw = draw
         self._channels = [DirectChannel(owner_id=agent) for agent in range(config.num_agents)]
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -115,6 +132,9 @@ class Fireflies:
         Cancelled, it stops all agents before it raises; `summary()` then tells how far it came.
 
         Raises:
+            OSError: the record can't be written.
+            MissingExtraError: a record is wanted, and pyarrow isn't installed.
+            TooLateError: lateness has passed what `strict` allows.
             BaseException: what an agent raised, with a note that names it.
         """
         await self._connector.connect()
@@ -122,14 +142,44 @@ class Fireflies:
         try:
             await rules.attach(self._connector)
             try:
-                await self._run_connected()
+                # Both take a while, so both come before the start.
+                with self._open_record() as record, _collector_off():
+                    await self._run_connected(record)
             finally:
                 await rules.detach(self._connector)
         finally:
             await self._connector.disconnect()
         return self.summary()
 
-    async def _run_connected(self) -> None:
+    def _open_record(self) -> AbstractContextManager[RecordWriter | None]:
+        if self._record is None:
+            return nullcontext()
+        # Only now, as it takes a while, and not everybody has it.
+        from observatory.records.writer import RecordWriter
+
+        return RecordWriter(self._record)
+
+    def _begin_record(self, record: RecordWriter) -> None:
+        from observatory.records.format import Header
+
+        config = self.config
+        width, height = config.shape
+        record.begin(
+            Header(
+                agents=config.num_agents,
+                width=width,
+                height=height,
+                period=config.period,
+                duration=config.duration,
+                seed=config.seed,
+                clock="virtual" if self._virtual else "real",
+                start=self._start,
+                started=None if self._virtual else datetime.now(UTC).isoformat(timespec="seconds"),
+                settings=asdict(config),
+            )
+        )
+
+    async def _run_connected(self, record: RecordWriter | None) -> None:
         config = self.config
         self._loop = loop = asyncio.get_running_loop()
         self._virtual = getattr(loop, "virtual", False)
@@ -138,25 +188,30 @@ class Fireflies:
         draw = self._draw or random.Random(config.seed).uniform
         phases = [draw(0, config.period) for _ in range(config.num_agents)]
         due = [start + (config.period - phase) for phase in phases]
+        if record is not None:
+            self._begin_record(record)
+        end_time = start + config.duration
         self.recorder = Recorder(
-            list(due), config.period, start, start + config.duration, self._log, self._keep_flashes
+            list(due), config.period, start, end_time, self._log, self._keep_flashes, record
         )
         whole = False
         try:
-            with _collector_off():
-                end = loop.create_task(wait_until(start + config.duration), name="end")
-                others = [loop.create_task(self._sample(self.recorder), name="sampler")]
-                if self._watch is not None:
-                    others.append(loop.create_task(self._show(), name="watcher"))
-                if self._view is not None:
-                    others.append(loop.create_task(self._view(self), name="view"))
-                if self._log is not None:
-                    others.append(loop.create_task(self._log.run(), name="log"))
-                others += [
-                    loop.create_task(self._live(agent, phases[agent], due[agent], self.recorder))
-                    for agent in range(config.num_agents)
-                ]
-                await until_first([*others, end])
+            end = loop.create_task(wait_until(start + config.duration), name="end")
+            others = [loop.create_task(self._sample(self.recorder, record), name="sampler")]
+            if self._watch is not None:
+                others.append(loop.create_task(self._show(), name="watcher"))
+            if self._view is not None:
+                others.append(loop.create_task(self._view(self), name="view"))
+            if self._log is not None:
+                others.append(loop.create_task(self._log.run(), name="log"))
+            if self._strict is not None and not self._virtual:
+                watching = until_too_late(start, self._strict, self._lateness)
+                others.append(loop.create_task(watching, name="strict"))
+            others += [
+                loop.create_task(self._live(agent, phases[agent], due[agent], self.recorder))
+                for agent in range(config.num_agents)
+            ]
+            await until_first([*others, end])
             whole = not end.cancelled()
         finally:
             # A timer may go off a little early, and a whole run is to be as long as it was to be.
@@ -189,8 +244,8 @@ class Fireflies:
         engine = cs.Engine(resource_manager=self.manager)
         return engine.run(workflow, use_vm=True)
 
-    async def _sample(self, recorder: Recorder) -> None:
-        """Sample the slots in use, and R at the end of every period."""
+    async def _sample(self, recorder: Recorder, record: RecordWriter | None) -> None:
+        """Sample the slots in use, and R at the end of every period; all of it for a record."""
         config = self.config
         ticks = Ticks(self._start, config.period, SAMPLES_PER_PERIOD)
         periods = 0
@@ -202,12 +257,25 @@ class Fireflies:
                 if self._log is not None:
                     self._log.record_nowait("slots.used", slots.used)
                     self._log.record_nowait("slots.waiting", slots.waiting)
+            if record is not None:
+                self._keep(self.moment(now), record)
             if ticks.count // SAMPLES_PER_PERIOD > periods:
                 periods = ticks.count // SAMPLES_PER_PERIOD
                 order = recorder.order_parameter(now)
                 recorder.order_parameters.append(order)
                 if self._log is not None:
                     self._log.record_nowait("order_parameter", order)
+
+    def _keep(self, moment: Moment, record: RecordWriter) -> None:
+        record.sample(
+            moment.time,
+            order_parameter=moment.order_parameter,
+            local_order=moment.local_order,
+            flashes=moment.flashes,
+            active=moment.active,
+            waiting=moment.waiting,
+            lateness_p99=moment.lateness_p99,
+        )
 
     async def _show(self) -> None:
         assert self._watch is not None
@@ -229,6 +297,7 @@ class Fireflies:
         if config.limit is not None:
             slots = self.manager.statistics().resources[SLOT]
             active, waiting = int(slots.used), slots.waiting
+        width, height = config.shape
         return Moment(
             time=max(0.0, now - self._start),
             order_parameter=recorder.order_parameter(now),
@@ -236,8 +305,13 @@ class Fireflies:
             flashes=recorder.count,
             active=active,
             waiting=waiting,
-            lateness_p99=recorder.recent_lateness(min(config.num_agents, RECENT_FLASHES)),
+            lateness_p99=self._lateness(),
+            local_order=float(local_order(recorder.turns(now).reshape(height, width)).mean()),
         )
+
+    def _lateness(self) -> float | None:
+        """Return p99 of the lateness of the latest flashes, in seconds."""
+        return self._begun().recent_lateness(min(self.config.num_agents, RECENT_FLASHES))
 
     def _begun(self) -> Recorder:
         if self.recorder is None:

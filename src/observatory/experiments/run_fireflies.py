@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
+from cascade.errors import MissingExtraError
 from cascade.ports import Connector
 from cascade.spec.checks import check_finite, check_whole
 from observatory.experiments import console
@@ -27,7 +28,9 @@ from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, Firefl
 from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
 from observatory.experiments.report import present, print_moment, print_summary
+from observatory.experiments.strict import EXIT_CODE, TooLateError
 from observatory.experiments.view import FirefliesView
+from observatory.extras import require
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.topology import moore_neighbors
 from observatory.visualization.palette import PaletteFunction, Palettes
@@ -77,6 +80,8 @@ async def run_experiment(
     palette_func: PaletteFunction = Palettes.firefly,
     still: str | Path | None = None,
     cast: str | Path | None = None,
+    record: str | Path | None = None,
+    strict: float | None = None,
 ) -> Summary:
     """Run the fireflies on the running loop (real or virtual time) and return the summary.
 
@@ -99,8 +104,14 @@ async def run_experiment(
         palette_func: from brightness to colour, for all that is shown; see `Palettes`.
         still: a file for a drawing of what is seen at the end, as SVG.
         cast: a file for a recording of what is seen, as asciicast v2.
+        record: a file for a record of every flash and of the metrics; see `observatory.records`.
+        strict: how late flashes may be, in seconds: on real time the run ends with an error when
+            99 % of the latest ones aren't within that (see `Moment.lateness_p99`), looked at each
+            second.
 
     Raises:
+        TooLateError: flashes were later than `strict` allows.
+        MissingExtraError: a record is wanted, and pyarrow isn't installed.
         TypeError, ValueError: an argument is no number or out of its range; the error names it.
     """
     # The settings have shorter names, and an error is to speak of the argument that was given.
@@ -108,6 +119,8 @@ async def run_experiment(
         raise ValueError(f"duration_seconds must be above 0 seconds, got {duration_seconds!r}")
     if concurrency_limit is not None:
         check_whole("concurrency_limit", concurrency_limit, 1)
+    if strict is not None and check_finite("strict", strict) <= 0:
+        raise ValueError(f"strict must be above 0 seconds, got {strict!r}")
     config = FirefliesConfig(
         num_agents=num_agents,
         period=period,
@@ -129,6 +142,8 @@ async def run_experiment(
         virtual,
         aggregator,
         connector,
+        record=record,
+        strict=strict,
     )
     if aggregator is None:
         return await experiment.run()
@@ -144,6 +159,9 @@ def _experiment(
     virtual: bool,
     log: MetricsAggregator | None,
     connector: Connector | None = None,
+    *,
+    record: str | Path | None = None,
+    strict: float | None = None,
 ) -> Fireflies:
     terminal = visible and can_show(sys.stdout, os.environ)
     view = None
@@ -157,6 +175,8 @@ def _experiment(
         watch=print_moment if visible and not terminal else None,
         watch_interval=interval,
         view=None if view is None else view.run,
+        record=record,
+        strict=strict,
     )
 
 
@@ -205,6 +225,23 @@ def fireflies(
     ] = "firefly",
     still: console.Still = None,
     cast: console.Cast = None,
+    record: Annotated[
+        str | None,
+        typer.Option(
+            "--record",
+            metavar="FILE",
+            help="Keep every flash and the metrics, to replay and to plot (Arrow).",
+        ),
+    ] = None,
+    strict: Annotated[
+        float | None,
+        typer.Option(
+            "--strict",
+            parser=console.number,
+            metavar="MS",
+            help="End with exit code 3 when lateness p99 passes so many milliseconds of real time.",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, console.whole_option("--seed", help="Where the phases come from.")
     ] = None,
@@ -227,6 +264,8 @@ def fireflies(
             seed=console.some_seed() if seed is None else seed,
         )
         console.check_clock(time)
+        if strict is not None and check_finite("strict", strict) <= 0:
+            raise ValueError(f"strict must be above 0 milliseconds, got {strict!r}")
         if palette not in PALETTES:
             raise ValueError(f"palette must be one of {PALETTE_NAMES}, got {palette!r}")
     except ValueError as error:
@@ -238,11 +277,28 @@ def fireflies(
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
     visible = on_terminal if visualize is None else visualize
     files: dict[str, str | Path | None] = {"still": still, "cast": cast}
+    if record is not None:
+        try:
+            require("--record", "pyarrow")
+        except MissingExtraError as error:
+            _console.refuse(str(error))
     experiment = _experiment(
-        config, visible, PALETTES[palette], files, time == "virtual", aggregator
+        config,
+        visible,
+        PALETTES[palette],
+        files,
+        time == "virtual",
+        aggregator,
+        record=record,
+        strict=None if strict is None else strict / 1000,
     )
     _console.check_files(
-        {"--summary": None if summary == "-" else summary, "--still": still, "--cast": cast}
+        {
+            "--summary": None if summary == "-" else summary,
+            "--still": still,
+            "--cast": cast,
+            "--record": record,
+        }
     )
     if aggregator is not None:
         assert log is not None
@@ -250,14 +306,19 @@ def fireflies(
             aggregator.open()
     if (hint := config.shape_hint()) is not None:
         print(hint, file=sys.stderr)
+    too_late: TooLateError | None = None
     try:
         exit_code = console.run(experiment.run(), virtual=time == "virtual")
+    except TooLateError as error:
+        too_late, exit_code = error, EXIT_CODE
     finally:
         if aggregator is not None:
             aggregator.close()
     if experiment.recorder is not None:
         result = experiment.summary()
         present(result.as_dict(), partial(print_summary, result), summary)
+    if too_late is not None:
+        print(f"fireflies: {too_late} (--strict)", file=sys.stderr)
     if exit_code:
         raise typer.Exit(exit_code)
 

@@ -271,7 +271,7 @@ def refused() -> Iterator[tuple[str, str]]:
     for option in ("--agents", "--limit", "--concurrency-limit"):
         for value in ("0", "-1", "1.5", "nan", "inf", "many", ""):
             yield option, value
-    for option in ("--period", "--duration"):
+    for option in ("--period", "--duration", "--strict"):
         for value in ("0", "-1", "-0.5", "nan", "inf", "-inf", "1e999", "long", ""):
             yield option, value
     for value in ("-1", "-0.1", "nan", "inf", "-inf", "little", ""):
@@ -313,7 +313,7 @@ def test_a_number_of_thousands_of_digits_is_refused_in_a_line_that_can_be_read(
     assert len(line) < 400
 
 
-@pytest.mark.parametrize("option", ["--summary", "--log", "--still", "--cast"])
+@pytest.mark.parametrize("option", ["--summary", "--log", "--still", "--cast", "--record"])
 def test_a_path_that_cant_be_written_is_refused_before_the_run(
     fireflies: Command, option: str, tmp_path: Path
 ) -> None:
@@ -346,6 +346,7 @@ def test_what_is_no_option_is_refused_in_one_line(
 
 def test_a_refused_command_leaves_no_files(fireflies: Command, tmp_path: Path) -> None:
     files = ["--summary", tmp_path / "summary.json", "--log", tmp_path / "log.jsonl"]
+    files += ["--record", tmp_path / "record"]
     refusal(fireflies(*files, "--limit", "0"))
     assert list(tmp_path.iterdir()) == []
 
@@ -501,6 +502,8 @@ def test_the_arguments_of_run_experiment_and_their_defaults() -> None:
         "palette_func",
         "still",
         "cast",
+        "record",
+        "strict",
     }
     keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     assert keywords.pop("palette_func") is Palettes.firefly
@@ -593,6 +596,9 @@ def test_run_experiment_tells_flashes_and_metrics_where_it_is_asked_to(tmp_path:
         ("seed", 1.5, TypeError),
         ("refractory_period", 0.0, ValueError),
         ("refractory_period", 5.5, ValueError),
+        ("strict", 0.0, ValueError),
+        ("strict", INF, ValueError),
+        ("strict", "1", TypeError),
     ],
 )
 def test_run_experiment_refuses_a_bad_argument_by_its_name(
