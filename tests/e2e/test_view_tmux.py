@@ -36,10 +36,10 @@ COLOURS = {f"2;{r};{g};{b}" for r, g, b in Palettes.firefly(np.arange(16) / 15).
 BLOCKS = " ▀▄█"
 """Which cells of a character are in its own colour: none, the upper, the lower, both."""
 RUN = ["--agents", "900", "--period", "1", "--duration", "60", "--seed", "1"]
-KEYS = " q quit   space freeze   ? help"
+KEYS = " m view   q quit   space freeze   ? help"
 STATUS = re.compile(
     r"R [01]\.\d{3} (?P<bar>[█▏▎▍▌▋▊▉·]{20})  [▁▂▃▄▅▆▇█]+"
-    r" +time (?P<time>\d+) s +agents 900 +pulses \d+ +flashes/s [\d,]+"
+    r" +view flashes +time (?P<time>\d+) s +agents 900 +pulses \d+ +flashes/s [\d,]+"
     r" +lateness p99 [\d.]+ m?s +frames/s \d+( \(\d+ dropped\))?"
 )
 
