@@ -14,7 +14,7 @@ def interrupts_as_before() -> Iterator[None]:
     """Ctrl-C does what it did, also after a task that left the event loop by SystemExit."""
     handler = signal.getsignal(signal.SIGINT)
     yield
-    signal.signal(signal.SIGINT, handler)
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 @pytest.fixture(autouse=True)
