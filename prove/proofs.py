@@ -54,8 +54,12 @@ PROOFS = (
         {"CASCADE_LONG": "1"},
     ),
     Proof(
-        "2,000 random graphs agree with a plain evaluation and leave nothing",
-        (*LONG_RUN, "tests/e2e/test_random_graphs.py"),
+        "2,000 random graphs, and 250 with processes, agree with a plain evaluation",
+        (
+            *LONG_RUN,
+            "tests/e2e/test_random_graphs.py",
+            "tests/e2e/test_random_process_graphs.py",
+        ),
         {"CASCADE_EXAMPLES": "2000"},
     ),
     Proof(
