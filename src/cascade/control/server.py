@@ -201,30 +201,38 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def _obey(self, line: bytes) -> None:
+        message: dict[str, Any] = {}
         try:
-            request = request_of(decode(line))
+            message = decode(line)
+            request = request_of(message)
         except RefusedError as refused:
-            self._reject(str(refused))
+            self._reject(str(refused), message.get("id"))
             return
         number = request.id
         try:
             if request.command == "watch":
                 self._begin_to_watch(request)
-                return
-            answer = self._server.desk.answer(request, self._who)
+            else:
+                self._say({"id": number, "ok": True, **self._answer(request)})
         except RefusedError as refused:
             self._say({"id": number, "ok": False, "error": str(refused)})
         except Exception as error:
             # What runs must go on, whatever is wrong here.
-            self._server.quiet.warn("a command failed", error=error)
-            self._say({"id": number, "ok": False, "error": f"failed inside: {error!r}"})
-        else:
-            self._say({"id": number, "ok": True, **answer})
+            self._fail(number, error)
 
-    def _reject(self, reason: str) -> None:
-        """Answer what is no command at all."""
+    def _answer(self, request: Request) -> Mapping[str, Any]:
+        return self._server.desk.answer(request, self._who)
+
+    def _fail(self, number: Any, error: Exception) -> None:
+        """Answer that something is wrong in here."""
+        self._server.quiet.warn("a command failed", error=error)
+        self._say({"id": number, "ok": False, "error": f"failed inside: {error!r}"[:1000]})
+
+    def _reject(self, reason: str, number: Any = None) -> None:
+        """Answer what is no command at all; with its number, if that is one."""
         self._server.quiet.warn(f"{self._who} has sent what is no command: {reason[:200]}")
-        self._say({"id": None, "ok": False, "error": reason})
+        known = number if isinstance(number, (int, str)) else None
+        self._say({"id": known, "ok": False, "error": reason})
 
     def _say(self, message: Mapping[str, Any]) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -250,7 +258,10 @@ class Connection(asyncio.Protocol):
         if transport.get_write_buffer_size() > MOST_UNREAD:
             self._server.desk.dropped += 1
         else:
-            self._say({"id": self._watch.id, "ok": True, **self._server.desk.look()})
+            try:
+                self._say({"id": self._watch.id, "ok": True, **self._server.desk.look()})
+            except Exception as error:  # the next one may be right
+                self._fail(self._watch.id, error)
         self._timer = self._loop.call_later(self._every, self._show)
 
     def _stop_watching(self) -> None:
