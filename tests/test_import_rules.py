@@ -46,6 +46,7 @@ RULES: dict[str, tuple[str, ...]] = {
     # The command stands above all, and brings an extra; it loads what the user names.
     "cascade.cli": ("cascade", "typer", "rich"),
     "cascade.cli.loading": ("cascade", "a computed name"),
+    "cascade.cli.watching": ("cascade", "typer", "rich", "textual"),
     "cascade.providers": ("cascade.errors", "cascade.spec", CHILDREN),
     # The two exceptions: the composition root, and the tools for tests.
     "cascade.runtime.engine": (

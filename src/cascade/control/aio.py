@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any
 
@@ -84,7 +84,7 @@ class AsyncClient:
         except OSError as error:
             raise self._talk.gone(error) from error
 
-    async def watch(self, every: float = 1.0) -> AsyncIterator[dict[str, Any]]:
+    async def watch(self, every: float = 1.0) -> AsyncGenerator[dict[str, Any]]:
         """Return snapshots, one after the other, until the program ends.
 
         A program that is busy sends none meanwhile; that is waited for, however long it takes.
