@@ -44,8 +44,8 @@ def fit(text: str, width: int) -> str:
 
 
 def number(value: float) -> str:
-    """Return an amount in at most seven characters or so: 12, 3.5, 12.3k, 4.5e+20."""
-    if abs(value) >= 1e15:
+    """Return an amount in few characters: 12, 3.5, 12.35k, 4.5e+20."""
+    if abs(value) >= 1e15 or 0 < abs(value) < 1e-3:
         return f"{value:.1e}"
     for size, unit in _UNITS:
         if abs(value) >= size:
