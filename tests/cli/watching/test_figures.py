@@ -35,7 +35,15 @@ def test_a_long_text_ends_in_dots() -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0, "0"), (3.25, "3.25"), (9999, "9999"), (12345, "12.35k"), (2.5e6, "2.5M"), (7e20, "7.0e+20"), (4e-7, "4.0e-07")],
+    [
+        (0, "0"),
+        (3.25, "3.25"),
+        (9999, "9999"),
+        (12345, "12.35k"),
+        (2.5e6, "2.5M"),
+        (7e20, "7.0e+20"),
+        (4e-7, "4.0e-07"),
+    ],
 )
 def test_numbers_are_short(value: float, shown: str) -> None:
     assert number(value) == shown
@@ -75,7 +83,14 @@ def test_a_bar_is_as_wide_as_it_is_to_be(used: float, capacity: float, width: in
 
 @pytest.mark.parametrize(
     ("used", "capacity", "shown"),
-    [(0, 10, "░░░░"), (5, 10, "██░░"), (10, 10, "████"), (0.1, 10, "█░░░"), (12, 10, "███>"), (0, 0, "░░░░")],
+    [
+        (0, 10, "░░░░"),
+        (5, 10, "██░░"),
+        (10, 10, "████"),
+        (0.1, 10, "█░░░"),
+        (12, 10, "███>"),
+        (0, 0, "░░░░"),
+    ],
 )
 def test_a_bar_shows_the_share(used: float, capacity: float, shown: str) -> None:
     assert bar(used, capacity, 4) == shown

@@ -11,6 +11,7 @@ import typer
 from cascade.cli.orders import NOBODY, WrongUse, told
 from cascade.control.client import Client, find
 from cascade.control.server import OFTEN, SELDOM
+from cascade.control.words import seconds_of
 from cascade.errors import ControlError, MissingExtraError
 
 
@@ -20,14 +21,13 @@ def watch(
         typer.Argument(metavar="[PROGRAM]", help="Which program; by default all, one at a time."),
     ] = None,
     every: Annotated[
-        float,
+        str,
         typer.Option("--every", metavar="SECONDS", help="From one look to the next, 0.1 to 60."),
-    ] = 1.0,
+    ] = "1.0",
 ) -> None:
     """Watch what runs, live, and steer it with keys."""
     with told():
-        if not OFTEN <= every <= SELDOM:
-            raise WrongUse(f"--every must be from {OFTEN:g} to {SELDOM:g} seconds, got {every:g}")
+        seconds = _between(every)
         if importlib.util.find_spec("textual") is None:
             raise WrongUse(str(MissingExtraError("cascade watch", "textual", "watch")))
         if not has_terminal():
@@ -40,9 +40,20 @@ def watch(
         from cascade.cli.watching.app import WatchApp
         from cascade.cli.watching.source import Programs
 
-        app = WatchApp(Programs(program), names, every)
+        app = WatchApp(Programs(program), names, seconds)
         app.run()
     raise typer.Exit(app.return_code or 0)
+
+
+def _between(text: str) -> float:
+    """Return the seconds from one look to the next."""
+    try:
+        seconds = seconds_of(text)
+    except ValueError as error:
+        raise WrongUse(f"--every {error}") from None
+    if not OFTEN <= seconds <= SELDOM:
+        raise WrongUse(f"--every must be from {OFTEN:g} to {SELDOM:g} seconds, got {text!r}")
+    return seconds
 
 
 def has_terminal() -> bool:

@@ -71,19 +71,26 @@ class WatchApp(App[None]):
         self._shown = self._names[0]
         self._every = every
         self._watched: dict[str, Watched] = {}
+        # Kept, not looked up: when the screen is taken down, the last picture may still be drawn.
+        self._lines = {
+            "status": Line("status", Style(reverse=True)),
+            "programs": Line("programs", Style(bold=True)),
+            "counts": Line("counts"),
+            "throughput": Line("throughput"),
+            "keys": Line("keys", Style(bold=True)),
+        }
+        self._listings = {panel.id: Listing(panel) for panel in panels.PANELS}
+        self._details, self._said = Static(id="details"), Static(id="said")
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
-        yield Line("status", Style(reverse=True))
-        yield Line("programs", Style(bold=True))
-        yield Line("counts")
-        yield Line("throughput")
+        *above, keys = self._lines.values()
+        yield from above
         with Grid(id="panels"):
-            for panel in panels.PANELS:
-                yield Listing(panel)
-        yield Static(id="details")
-        yield Static(id="said")
-        yield Line("keys", Style(bold=True))
+            yield from self._listings.values()
+        yield self._details
+        yield self._said
+        yield keys
 
     def on_mount(self) -> None:
         """Begin to watch."""
@@ -93,7 +100,7 @@ class WatchApp(App[None]):
             # Where that isn't the main thread nobody sends any.
             with contextlib.suppress(RuntimeError, ValueError):
                 loop.add_signal_handler(number, self._end_by, number)
-        self.query_one("#runs").focus()
+        self._listings["runs"].focus()
         self.set_interval(0.5, self._draw_status)
         self.set_interval(LOOK_AROUND, self._look_around)
         self._show(self._shown)
@@ -137,7 +144,7 @@ class WatchApp(App[None]):
 
     def _draw(self) -> None:
         picture = self.watched.picture
-        for listing in self._main.query(Listing):
+        for listing in self._listings.values():
             listing.show(picture)
         self._draw_status()
 
@@ -155,20 +162,11 @@ class WatchApp(App[None]):
             "keys": KEYS.format(more="n next  " if len(self._names) > 1 else ""),
         }
         for id, text in lines.items():
-            self._main.query_one(f"#{id}", Line).text = text
-        self._main.query_one("#programs").display = len(self._names) > 1
-
-    @property
-    def _main(self) -> Any:
-        """The screen below any dialog."""
-        return self.screen_stack[0]
-
-    def _listing(self, id: str) -> Listing:
-        found: Listing = self._main.query_one(f"#{id}", Listing)
-        return found
+            self._lines[id].text = text
+        self._lines["programs"].display = len(self._names) > 1
 
     def _say(self, text: str) -> None:
-        self._main.query_one("#said", Static).update(Text(clean(text)))
+        self._said.update(Text(clean(text)))
 
     def _look_around(self) -> None:
         """Look which programs there are, in a thread: one that is busy may take a while."""
@@ -205,7 +203,7 @@ class WatchApp(App[None]):
     def action_limit(self) -> None:
         """Ask for a limit, and set it."""
         focused = self.focused
-        chosen = self._listing("slots").chosen
+        chosen = self._listings["slots"].chosen
         if isinstance(focused, Listing) and focused.id == "tasks" and focused.chosen:
             chosen = f"task:{focused.chosen}"
 
@@ -223,7 +221,7 @@ class WatchApp(App[None]):
 
     def action_cancel(self) -> None:
         """Ask whether the chosen run is to be cancelled, and cancel it."""
-        run = self._listing("runs").chosen
+        run = self._listings["runs"].chosen
         if run is None:
             self._say("no run is chosen")
             return
@@ -247,7 +245,7 @@ class WatchApp(App[None]):
 
     def action_close_details(self) -> None:
         """Close what tells more."""
-        self._main.query_one("#details").display = False
+        self._details.display = False
 
     async def action_quit(self) -> None:
         """End; the program goes on."""
@@ -257,9 +255,8 @@ class WatchApp(App[None]):
         self.exit(return_code=128 + number)
 
     def _tell(self, sentences: Sequence[str]) -> None:
-        details = self._main.query_one("#details", Static)
-        details.update(Text("\n".join(clean(each) for each in sentences)))
-        details.display = True
+        self._details.update(Text("\n".join(clean(each) for each in sentences)))
+        self._details.display = True
 
     def _steer(self, command: str, said: dict[str, Any], name: str | None = None) -> None:
         self.run_worker(self._ask(name or self._shown, command, said), group="ask")
