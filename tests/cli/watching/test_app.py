@@ -59,7 +59,7 @@ def test_it_shows_what_runs_who_holds_what_and_what_waits(one: None) -> None:
         text = await screen.shows("12 runs, tasks:", "5/5", "7 wait", "held by one-", "run-1 one-0")
         assert "cascade watch  one  process " in text
         assert "RUNS 12" in text
-        assert "wants slot=1 and waits for slot, held by" in text
+        assert "waits for slot, held by" in text
         assert "none hold" in text
         await screen.until(lambda: any(sign in screen.text for sign in "▃▄▅▆▇"), "a course")
 
@@ -123,12 +123,12 @@ def test_the_chosen_run_is_cancelled_once_that_is_confirmed(one: None) -> None:
 
 def test_what_waits_is_explained(one: None) -> None:
     async def story(screen: Screen) -> None:
-        await screen.shows("wants slot=1")
+        await screen.shows("waits for slot")
         screen.app.query_one("#waiting", Listing).focus()
         await screen.press("p")  # so that it goes on waiting
         await screen.shows("0 running")
         await screen.press("e")
-        await screen.shows("Esc closes the explanation", "it has waited")
+        await screen.shows("Esc closes the explanation", " wants slot=1", "it has waited")
         await screen.press("escape")
         await screen.until(lambda: "it has waited" not in screen.text)
         screen.app.query_one("#rules", Listing).focus()
@@ -222,7 +222,7 @@ def test_it_fits_windows_of_every_size(size: tuple[int, int], seen: str) -> None
         assert len(rows) == size[1]
         assert {len(row) for row in rows} == {size[0]}
         if size[0] >= 80:
-            for part in ("run-1 web", "8/10", "fetch wants slot=1", "rate=10/m", "run-2 new"):
+            for part in ("run-1 web", "8/10", "fetch waits for slot", "rate=10/m", "run-2 new"):
                 assert part in screen.text
             assert "q quit" in screen.text
 

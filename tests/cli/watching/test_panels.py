@@ -30,12 +30,22 @@ LOOK: dict[str, Any] = {
             "holders": {"fetch": 7, "[red]": 1},
             "more_holders": 3,
         },
-        {"name": "api", "kind": "rate", "capacity": 5, "available": 2, "per_second": 0.5},
+        {
+            "name": "api",
+            "kind": "rate",
+            "capacity": 5,
+            "available": 2,
+            "per_second": 0.5,
+            "holders": {"fetch": 3},
+        },
         {"name": "door", "kind": "gate", "capacity": 0},
         {"name": "money", "kind": "budget", "capacity": 12.5, "used": 7.5},
         {"name": "free", "kind": None, "capacity": None, "used": 2},
     ],
-    "waiting": [{"owner": "fetch", "waited": 4.0, "sentence": "fetch wants slot=1"}],
+    "waiting": [
+        {"owner": "fetch", "waited": 4.0, "sentence": "fetch wants slot=1 and waits for slot"},
+        {"owner": "odd", "sentence": "odd wants all"},
+    ],
     "rule_list": [
         {"id": "rate_limit-tag:x", "params": {"rate": "10/m"}, "left": 90.0},
         {"id": "pause-global", "params": {}, "left": None},
@@ -68,7 +78,10 @@ def test_the_others_say_what_is_known() -> None:
     picture = picture_of(LOOK)
     assert texts(panels.run_rows(picture, 50)) == ["run-1 web 1m01s 3 0"]
     assert texts(panels.task_rows(picture, 50)) == ["fetch 8 2"]
-    assert texts(panels.waiting_rows(picture, 50)) == ["4.0s fetch wants slot=1"]
+    assert texts(panels.waiting_rows(picture, 50)) == [
+        "4.0s fetch waits for slot",
+        "– odd wants all",
+    ]
     assert texts(panels.rule_rows(picture, 50)) == [
         "rate_limit-tag:x rate=10/m 1m30s left",
         "pause-global",

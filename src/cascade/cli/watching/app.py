@@ -65,7 +65,7 @@ class WatchApp(App[None]):
     ]
 
     def __init__(self, source: Source, names: Sequence[str], every: float = 1.0) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True)  # what the terminal has; without colour none at all
         self._source = source
         self._names = list(names)
         self._shown = self._names[0]
@@ -94,7 +94,7 @@ class WatchApp(App[None]):
 
     def on_mount(self) -> None:
         """Begin to watch."""
-        self.theme = "ansi-dark"  # the colours of the terminal, as it has them
+        self.theme = "ansi-dark"
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             # Where that isn't the main thread nobody sends any.
@@ -162,7 +162,7 @@ class WatchApp(App[None]):
             "keys": KEYS.format(more="n next  " if len(self._names) > 1 else ""),
         }
         for id, text in lines.items():
-            self._lines[id].text = text
+            self._lines[id].show(text)
         self._lines["programs"].display = len(self._names) > 1
 
     def _say(self, text: str) -> None:

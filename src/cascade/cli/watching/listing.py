@@ -33,13 +33,8 @@ class Line(Widget):
         self._style = style or Style()
         self._text = ""
 
-    @property
-    def text(self) -> str:
-        """What is to be seen."""
-        return self._text
-
-    @text.setter
-    def text(self, text: str) -> None:
+    def show(self, text: str) -> None:
+        """Show another text."""
         if text != self._text:
             self._text = text
             self.refresh()

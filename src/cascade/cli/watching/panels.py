@@ -99,7 +99,7 @@ def slot_rows(picture: Picture, width: int) -> list[Row]:
     rows = []
     for each in picture.slots:
         rows.append(Row(each.name, _of_slots(each, width)))
-        if each.holders:
+        if each.holders and each.kind not in ("rate", "budget"):  # what is spent isn't held
             held = ", ".join(
                 owner if amount == 1 else f"{owner} {number(amount)}"
                 for owner, amount in each.holders
@@ -126,17 +126,19 @@ def _of_slots(each: Slots, width: int) -> str:
         amount, drawn = f"{number(each.used)} used", "no limit"
     else:
         amount = f"{number(each.used)}/{number(each.capacity)}"
-        drawn = bar(each.used, each.capacity, max(4, min(20, width - 30)))
+        room = width - cell_len(each.name) - 23
+        drawn = bar(each.used, each.capacity, max(4, min(20, room)))
     right = f"{drawn} {amount:>9}{wait}"
     return _beside(each.name, right, width)
 
 
 def waiting_rows(picture: Picture, width: int) -> list[Row]:
-    """Return who waits and for what."""
-    rows = [
-        Row(each.owner, fit(f"{duration(each.waited):>6} {each.sentence}", width))
-        for each in picture.waiting
-    ]
+    """Return who waits and for what; what else it wants is told by an explanation."""
+    rows = []
+    for each in picture.waiting:
+        _, waits, what = each.sentence.partition(" and waits for ")
+        sentence = f"{each.owner} waits for {what}" if waits else each.sentence
+        rows.append(Row(each.owner, fit(f"{duration(each.waited):>6} {sentence}", width)))
     return _numbered(rows)
 
 
