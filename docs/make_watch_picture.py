@@ -65,7 +65,7 @@ async def world() -> list[dict[str, Any]]:
     manager.set_rate("api", 5.0, 10)
     desk = Desk(NAME, Trail(NAME, None), asyncio.get_running_loop())
     desk.oversee(ConstraintManager(cs.Engine(resource_manager=manager)))
-    pages = [fetch(page).with_constraints(connections=1, api=1) for page in range(2000)]
+    pages = [fetch(page).with_constraints(connections=1, api=1) for page in range(600)]
     parts = [train(part).with_constraints(gpu=1) for part in range(60)]
     lives = [agent(number) for number in range(12)]
     runs = [

@@ -211,6 +211,20 @@ class TestExplaining:
 
         in_a_world(6, 2, story)
 
+    def test_of_many_the_first_are_told_and_the_others_counted(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(snapshot, "MOST", 10)
+
+        async def story(world: World) -> None:
+            everybody = [str(each) for each in world.manager.explain()]
+            found = world.ask("explain")
+            assert [each.partition(";")[0] for each in found["sentences"]] == everybody[:10]
+            assert found["left_out"] == len(everybody) - 10 == 28
+            assert world.ask("explain", what="agent")["left_out"] == 28
+
+        in_a_world(40, 2, story)
+
     def test_of_what_runs_it_is_said_that_it_runs(self) -> None:
         async def story(world: World) -> None:
             (sentence,) = world.ask("explain", what="engine-1")["sentences"]

@@ -301,6 +301,22 @@ class TestWatching:
             dropped = until(lambda: client.ask("ps")["dropped"])
             assert client.ask("ps")["dropped"] >= dropped
 
+    def test_what_takes_long_comes_less_often_and_says_so(
+        self, subject: Program, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("cascade.control.server.SHARE", 1e-9)
+        with Client("subject") as client:
+            assert next(client.watch(0.1))["every"] == 60
+        monkeypatch.setattr("cascade.control.server.SHARE", 1.0)
+        monkeypatch.setattr("cascade.control.snapshot.by_name", lambda managers: time.sleep(0.15))
+        with Client("subject") as client:
+            shots = client.watch(0.1)
+            pause = next(shots)["every"]
+            assert 0.15 <= pause < 60
+            before = time.monotonic()
+            next(shots)
+            assert time.monotonic() - before >= 0.15
+
     def test_a_snapshot_that_fails_is_told_and_the_next_one_comes(
         self, subject: Program, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -62,7 +62,7 @@ class AsyncClient:
         """End the connection; without one, do nothing."""
         streams, self._streams = self._streams, None
         if streams is not None:
-            streams[1].close()
+            streams[1].transport.abort()  # what a busy program hasn't taken isn't waited for
             with contextlib.suppress(OSError):  # it has ended already, in whatever way
                 await streams[1].wait_closed()
 
@@ -90,7 +90,8 @@ class AsyncClient:
         A program that is busy sends none meanwhile; that is waited for, however long it takes.
 
         Args:
-            every: seconds from one to the next, 0.1 to 60.
+            every: seconds from one to the next, 0.1 to 60. Those of large worlds come less often,
+                so that they take little of the program's time; each says when the next one comes.
 
         Raises:
             ControlError: not connected; or the program has ended, or refuses.

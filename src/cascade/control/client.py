@@ -111,14 +111,17 @@ class Client:
         """Return snapshots, one after the other, without end.
 
         Args:
-            every: seconds from one to the next, 0.1 to 60.
+            every: seconds from one to the next, 0.1 to 60. Those of large worlds come less often,
+                so that they take little of the program's time; each says when the next one comes.
 
         Raises:
             ControlError: the program has ended, or doesn't answer in time.
         """
         self._send("watch", {"every": every})
         while True:
-            yield self._answer(self._talk.patience + every)
+            snapshot = self._answer(self._talk.patience + every)
+            every = snapshot.get("every", every)
+            yield snapshot
 
     def _send(self, command: str, said: dict[str, Any]) -> None:
         line = self._talk.question(command, said)

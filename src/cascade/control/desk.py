@@ -225,19 +225,24 @@ class Desk:
 
     def _explain(self, what: str | None) -> Answer:
         sentences = []
+        # Why all wait may take long to find out, and no more than the first are told anyway.
+        most = snapshot.MOST if what is None else None
         for manager in self.managers:
-            waiters = manager.explain()
             askers = {
-                str(asker): (asker, ticket) for ticket, asker in census.askers(manager, WAITING)
+                str(asker): asker
+                for _, asker in census.askers(manager, WAITING)
+                if what is not None
             }
-            for each in waiters:
-                asker = askers.get(each.owner, (None, None))[0]
-                if what is None or _is_meant(what, each.owner, asker):
+            for each in manager.explain(most):
+                if what is None or _is_meant(what, each.owner, askers.get(each.owner)):
                     sentences.append(f"{each}; it has waited {manager.now() - each.since:.1f} s")
         if not sentences and what is not None:
             sentences = self._explain_running(what)
         total = len(sentences)
-        return {"sentences": sentences[: snapshot.MOST], "left_out": max(0, total - snapshot.MOST)}
+        if what is None:
+            total = sum(manager.statistics().waiting for manager in self.managers)
+        told = sentences[: snapshot.MOST]
+        return {"sentences": told, "left_out": total - len(told)}
 
     def _explain_running(self, what: str) -> list[str]:
         """Say of what doesn't wait that it runs, or that there is no such thing."""

@@ -9,6 +9,7 @@ import fcntl
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -35,6 +36,8 @@ OFTEN, SELDOM = 0.1, 60.0
 """Seconds from one snapshot to the next, at least and at most."""
 EVERY = 1.0
 """Seconds from one snapshot to the next when nothing is said."""
+SHARE = 0.05
+"""How much of its time the loop may spend on snapshots: those of large worlds come less often."""
 
 
 class Server:
@@ -255,14 +258,19 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if self._watch is None or transport is None or transport.is_closing():
             return
+        desk, number, pause = self._server.desk, self._watch.id, self._every
         if transport.get_write_buffer_size() > MOST_UNREAD:
-            self._server.desk.dropped += 1
+            desk.dropped += 1
         else:
+            began = time.perf_counter()
             try:
-                self._say({"id": self._watch.id, "ok": True, **self._server.desk.look()})
+                found = desk.look()
+                cost = (time.perf_counter() - began) * max(1, desk.watchers)
+                pause = max(pause, min(SELDOM, cost / SHARE))
+                self._say({"id": number, "ok": True, **found, "every": pause})
             except Exception as error:  # the next one may be right
-                self._fail(self._watch.id, error)
-        self._timer = self._loop.call_later(self._every, self._show)
+                self._fail(number, error)
+        self._timer = self._loop.call_later(pause, self._show)
 
     def _stop_watching(self) -> None:
         if self._timer is not None:

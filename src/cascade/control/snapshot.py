@@ -110,12 +110,13 @@ def states_of(run: Run, waiting: int) -> dict[str, int]:
 
 def totals(managers: Iterable[ResourceManager]) -> dict[str, int]:
     """Return how many tasks of all runs are in each state."""
-    found: Counter[str] = Counter(waiting=0, running=0, pending=0, ended=0, skipped=0)
+    found = dict.fromkeys(("waiting", "running", "pending", "ended", "skipped"), 0)
     for manager in managers:
         waiting = census.runs_waiting(manager)
         for run in manager.running():
-            found.update(states_of(run, waiting.get(run, 0)))
-    return dict(found)
+            for state, count in states_of(run, waiting.get(run, 0)).items():
+                found[state] += count
+    return found
 
 
 def by_name(managers: Iterable[ResourceManager]) -> list[dict[str, Any]]:
@@ -130,7 +131,9 @@ def by_name(managers: Iterable[ResourceManager]) -> list[dict[str, Any]]:
             looked_at += len(run.states)
             if looked_at > MOST_NODES:
                 break
-            running.update(run.name_of(node) for node in run.running() if (run, node) not in wait)
+            for node in run.running():
+                if (run, node) not in wait:
+                    running[run.name_of(node)] += 1
     names = sorted({*running, *waiting}, key=lambda name: -(running[name] + waiting[name]))
     return [
         {"name": name, "running": running[name], "waiting": waiting[name]} for name in names[:MOST]

@@ -110,6 +110,8 @@ class Picture:
     dropped: float
     tasks_per_second: float | None
     steps_per_second: float | None
+    every: float
+    """Seconds until the next one is to be expected; 0: it didn't say."""
 
 
 def picture_of(snapshot: Mapping[str, Any]) -> Picture:
@@ -157,6 +159,7 @@ def picture_of(snapshot: Mapping[str, Any]) -> Picture:
         dropped=_amount(snapshot, "dropped"),
         tasks_per_second=_number(throughput, "tasks"),
         steps_per_second=_number(throughput, "steps"),
+        every=_amount(snapshot, "every"),
     )
 
 

@@ -63,6 +63,7 @@ class Watched:
         if self._gone is not None:
             return "THE LAST PICTURE" if self.picture is not None else "NOT THERE"
         late = self._clock() - self._heard
-        if late > self._every + SLOW:
+        expected = self._every if self.picture is None else max(self._every, self.picture.every)
+        if late > expected + SLOW:
             return f"NO ANSWER FOR {duration(round(late))}: BUSY"
         return "" if self.is_there else "connecting …"
