@@ -9,6 +9,13 @@ from __future__ import annotations
 
 from cascade.control.aio import AsyncClient
 from cascade.control.client import Client, find
-from cascade.control.local import LocalControl, control_from_environment
+from cascade.control.local import LocalControl, control_from_environment, is_switched_on
 
-__all__ = ["AsyncClient", "Client", "LocalControl", "control_from_environment", "find"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "LocalControl",
+    "control_from_environment",
+    "find",
+    "is_switched_on",
+]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,8 @@ def test_a_program_that_is_not_there_is_named() -> None:
     code, said = refusal("nobody")
     assert code == 1
     assert "no program with the name 'nobody' can be reached" in said
+
+
+def test_the_other_commands_do_not_wait_for_its_libraries() -> None:
+    code = "import sys, cascade.cli.command; sys.exit('textual' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

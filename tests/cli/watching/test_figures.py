@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from tests.cli.watching.odd import TRICKY
@@ -77,6 +77,8 @@ def test_no_duration_is_long(seconds: float) -> None:
 
 
 @given(FINITE, FINITE, st.integers(0, 50))
+@example(-1e308, 1e-308, 4)
+@example(1e308, 1e-308, 4)
 def test_a_bar_is_as_wide_as_it_is_to_be(used: float, capacity: float, width: int) -> None:
     assert len(bar(used, capacity, width)) == width
 

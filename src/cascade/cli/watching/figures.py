@@ -79,8 +79,8 @@ def bar(used: float, capacity: float, width: int) -> str:
         return ""
     if used > capacity:
         return "█" * (width - 1) + ">"
-    share = used / capacity if capacity > 0 else 0.0
-    full = min(width, max(0, round(share * width)))
+    share = max(0.0, used / capacity) if capacity > 0 else 0.0
+    full = round(share * width)
     if used > 0 and not full:
         full = 1  # something isn't nothing
     return "█" * full + "░" * (width - full)

@@ -117,7 +117,8 @@ def _of_slots(each: Slots, width: int) -> str:
         drawn = ""
     elif each.kind == "rate":
         size = "" if each.capacity is None else f" of {number(each.capacity)}"
-        amount = rate_in_words(each.per_second) if each.per_second else "no limit"
+        rate = each.per_second or 0.0
+        amount = rate_in_words(rate) if rate > 0 else "no limit"
         drawn = f"{number(each.available or 0)}{size} at once"
     elif each.kind == "budget":
         amount = f"{number(each.used)} used"
