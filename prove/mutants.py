@@ -19,6 +19,7 @@ PICTURES = "cascade/graph/render.py"
 RECORD = "cascade/adapters/run_record.py"
 FORESIGHT = "cascade/runtime/feasibility.py"
 GROUPS = "cascade/providers/process_group.py"
+CHILDREN = "cascade/child_groups.py"
 COMMAND = "cascade/cli/running.py"
 TALLY = "cascade/cli/tally.py"
 FILES = "cascade/providers/files.py"
@@ -30,7 +31,6 @@ GRAPH_RUN = "cascade/runtime/graph_run.py"
 INPUTS = "cascade/spec/inputs.py"
 
 PROCESSES = "cascade/adapters/executors/process_pool.py"
-WORKER = "cascade/adapters/executors/worker_process.py"
 WORKING = "cascade/adapters/executors/process_worker.py"
 
 KINDS = "tests/runtime/test_resource_manager_kinds.py"
@@ -60,6 +60,7 @@ DRAWING = "tests/graph/test_render.py"
 RECORDING = "tests/adapters/test_run_record.py"
 FORESEEING = "tests/runtime/test_feasibility.py"
 SIGNALLING = "tests/cli/test_signals.py"
+LEAVING = "tests/cli/test_child_processes.py"
 SHOWING = "tests/cli/test_progress.py::TestWhatIsSaid"
 COMMANDS = "tests/providers/test_shell.py"
 WRITING = "tests/providers/test_files.py"
@@ -404,15 +405,15 @@ MUTANTS = (
     ),
     Mutant(
         "a command that is ended leaves behind what it has started",
-        GROUPS,
-        "os.killpg(self._transport.get_pid(), number)",
-        "os.kill(self._transport.get_pid(), number)",
+        CHILDREN,
+        "os.killpg(self.leader, number)",
+        "os.kill(self.leader, number)",
         COMMANDS,
     ),
     Mutant(
         "what doesn't want to end is left behind",
         GROUPS,
-        "            self._signal(signal.SIGKILL)\n            await",
+        "            self._children.signal(signal.SIGKILL)\n            await",
         "            await asyncio.sleep(0)\n            await",
         COMMANDS + "::test_what_ends_the_command_need_not_end_what_it_has_started",
     ),
@@ -572,9 +573,9 @@ MUTANTS = (
     ),
     Mutant(
         "what a killed call has started goes on",
-        WORKER,
-        "os.killpg(self._process.pid, signal.SIGKILL)",
-        "os.kill(self._process.pid, signal.SIGKILL)",
+        CHILDREN,
+        "os.killpg(self.leader, number)",
+        "os.kill(self.leader, number)",
         COMPUTING,
     ),
     Mutant(
@@ -583,6 +584,20 @@ MUTANTS = (
         "fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC",
         "fcntl.fcntl(lifeline, fcntl.F_GETFL)",
         PROGRAMS,
+    ),
+    Mutant(
+        "what a process has started survives the program that started it",
+        WORKING,
+        "fcntl.F_SETOWN, -os.getpid()",
+        "fcntl.F_SETOWN, os.getpid()",
+        LEAVING,
+    ),
+    Mutant(
+        "a second signal ends the program and leaves its processes",
+        COMMAND,
+        "                kill_all()\n",
+        "                pass\n",
+        LEAVING,
     ),
     *GRAPH_MUTANTS,
 )

@@ -112,6 +112,69 @@ def test_being_cancelled_cancels_the_run() -> None:
     testing.run_virtual(steps())
 
 
+def test_it_ends_when_nothing_of_the_run_goes_on_however_often_it_is_cancelled() -> None:
+    @cs.task
+    async def close_slowly() -> None:
+        try:
+            await asyncio.sleep(100)
+        finally:
+            await asyncio.sleep(5)
+            ended.append(5)
+
+    async def follow() -> None:
+        async for _ in cs.astream([close_slowly()]):
+            pass
+
+    async def steps() -> None:
+        following = asyncio.create_task(follow())
+        await asyncio.sleep(1)
+        for _ in range(3):
+            following.cancel()
+            await asyncio.sleep(1)
+        with pytest.raises(asyncio.CancelledError):
+            await following
+        assert ended == [5]
+        assert len(asyncio.all_tasks()) == 1
+
+    testing.run_virtual(steps())
+
+
+@pytest.mark.parametrize("pause", [0, 5])
+def test_a_task_that_holds_what_its_parts_need_is_a_deadlock(pause: float) -> None:
+    manager = cs.ResourceManager({"slot": 1})
+
+    @cs.task
+    async def follow() -> list[int]:
+        found = []
+        parts = [wait(0), wait(1).with_constraints(slot=1).after(wait(1))]
+        async for key, _ in cs.astream(parts, resource_manager=manager):
+            found.append(key)
+            await asyncio.sleep(pause)  # the second part begins to wait meanwhile, or later
+        return found
+
+    call = follow().with_constraints(slot=1)
+    with pytest.raises(cs.errors.DeadlockError, match="'wait' waits for 'slot', held by 'follow'"):
+        testing.run_virtual(cs.arun(call, resource_manager=manager))
+
+
+def test_a_task_that_gives_back_what_its_parts_need_is_none() -> None:
+    manager = cs.ResourceManager({"slot": 1})
+
+    @cs.task
+    async def follow() -> list[int]:
+        found = []
+        parts = [wait(0), wait(1).with_constraints(slot=1).after(wait(1))]
+        async for key, _ in cs.astream(parts, resource_manager=manager):
+            found.append(key)
+            if not key:
+                async with cs.released():
+                    await asyncio.sleep(5)
+        return found
+
+    call = follow().with_constraints(slot=1)
+    assert testing.run_virtual(cs.arun(call, resource_manager=manager)) == [0, 1]
+
+
 def test_a_skipped_part_is_an_error_at_the_end() -> None:
     with pytest.raises(cs.errors.SkippedError):
         collect([wait(1), wait(2).run_if(False)])

@@ -19,16 +19,19 @@ SOURCE = Path(cascade.__file__).parents[1]
 FILES = sorted(SOURCE.rglob("*.py"))
 
 DECLARATION = ("cascade.errors", "cascade.spec", "cascade.graph", "cascade.ports")
+CHILDREN = "cascade.child_groups"
 
 RULES: dict[str, tuple[str, ...]] = {
     "cascade.errors": (),
+    CHILDREN: (),
     "cascade.spec": ("cascade.errors",),
     "cascade.graph": ("cascade.errors", "cascade.spec"),
     "cascade.ports": ("cascade.errors", "cascade.spec", "cascade.graph"),
     "cascade.runtime": DECLARATION,
-    "cascade.adapters": (*DECLARATION, "cascade.runtime.events"),
+    "cascade.adapters": (*DECLARATION, CHILDREN, "cascade.runtime.events"),
     "cascade.connectors": (*DECLARATION, "cascade.runtime.events"),
     "cascade.app": (*DECLARATION, "cascade.runtime", "cascade.adapters", "cascade.connectors"),
+    "cascade.control": (*DECLARATION, "cascade.runtime", "cascade.connectors"),
     "cascade.preview": (*DECLARATION, "cascade.runtime"),
     "cascade.pictures": (*DECLARATION, "cascade.adapters"),
     "cascade": (
@@ -43,16 +46,29 @@ RULES: dict[str, tuple[str, ...]] = {
     # The command stands above all, and brings an extra; it loads what the user names.
     "cascade.cli": ("cascade", "typer", "rich"),
     "cascade.cli.loading": ("cascade", "a computed name"),
-    "cascade.providers": ("cascade.errors", "cascade.spec"),
+    "cascade.cli.watching": ("cascade", "typer", "rich", "textual"),
+    "cascade.providers": ("cascade.errors", "cascade.spec", CHILDREN),
+    # Beside the runtime, which knows nothing of it; it brings an extra.
+    "cascade.telemetry": ("cascade.errors", "cascade.spec", "cascade.runtime", "opentelemetry"),
     # The two exceptions: the composition root, and the tools for tests.
-    "cascade.runtime.engine": (*DECLARATION, "cascade.runtime", "cascade.adapters"),
+    "cascade.runtime.engine": (
+        *(*DECLARATION, "cascade.runtime", "cascade.adapters"),
+        "cascade.control.local",
+    ),
     "cascade.testing": ("cascade",),
 }
 """What each layer may import beside itself; the most specific line counts."""
 
-LIBRARIES = {"cascade.providers.http": "httpx", "cascade.providers.sql": "sqlalchemy"}
-"""The library that a provider may import beside the standard one: when a call needs it."""
-EXTRAS = {"cascade.adapters.executors.process_worker": {"cloudpickle"}}
+LIBRARIES = {
+    "cascade.providers.http": "httpx",
+    "cascade.providers.sql": "sqlalchemy",
+    "cascade.connectors.mqtt_client": "aiomqtt",
+}
+"""The library that a part may import beside the standard one: when a call needs it."""
+EXTRAS = {
+    "cascade.adapters.executors.process_worker": {"cloudpickle"},
+    "cascade.connectors.mqtt_client": {"paho"},
+}
 """What a module may import inside of its functions, if it is installed."""
 
 PUBLIC: dict[str, set[str] | None] = {
@@ -76,6 +92,7 @@ PUBLIC: dict[str, set[str] | None] = {
     "cascade.spec.resource": {"resource"},
     "cascade.spec.constraint": {"GlobalConstraint"},
     "cascade.connectors.local": {"LocalBusConnector", "LocalBroker"},
+    "cascade.control": {"LocalControl", "control_from_environment", "is_switched_on"},
     "cascade.adapters.solvers.native": {"NativeSolver"},
     "cascade.adapters.executors.local": {"LocalExecutor"},
 }
@@ -221,7 +238,7 @@ def test_the_core_imports_lower_layers_and_the_standard_library_only(module: str
 
 
 @pytest.mark.parametrize("module", [module for module in CORE if module in LIBRARIES])
-def test_a_provider_imports_its_library_only_when_a_call_needs_it(module: str) -> None:
+def test_a_library_is_imported_only_when_a_call_needs_it(module: str) -> None:
     assert early_imports(parse(module)) == []
 
 
@@ -237,8 +254,8 @@ def test_the_observatory_uses_public_names_only(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", OBSERVATORY)
-def test_nothing_but_experiments_imports_experiments(module: str) -> None:
-    if part_of(module) != "experiments":
+def test_nothing_but_experiments_and_the_command_imports_experiments(module: str) -> None:
+    if part_of(module) not in ("experiments", "__main__"):
         sources = [source for source, _ in imports(module, parse(module))]
         assert [source for source in sources if part_of(source) == "experiments"] == []
 
@@ -288,6 +305,7 @@ def test_the_parts_of_the_observatory_need_each_other_in_no_circle() -> None:
         ("cascade", "from cascade.cli import main"),
         ("cascade.app", "from cascade.cli.command import app"),
         ("cascade.cli.command", "import numpy"),
+        ("cascade.cli.command", "import textual"),
         ("cascade.cli.command", "importlib.import_module('numpy')"),
         ("cascade.testing", "from observatory.flashes import Flash"),
         ("cascade.app", "from cascade.providers import shell"),
@@ -295,12 +313,17 @@ def test_the_parts_of_the_observatory_need_each_other_in_no_circle() -> None:
         ("cascade.providers.files", "from cascade.runtime.engine import Engine"),
         ("cascade.providers.files", "import httpx"),
         ("cascade.providers.http", "import sqlalchemy"),
+        ("cascade.telemetry.logs", "from cascade.app import run"),
+        ("cascade.runtime.engine", "import cascade.telemetry"),
+        ("cascade.runtime.bus", "import opentelemetry.trace"),
         ("cascade.spec.task", "import numpy"),
         ("cascade.app", "def f():\n    import numpy.random as r"),
         ("cascade.app", "importlib.import_module('numpy')"),
         ("cascade.app", "from observatory import flashes"),
         ("cascade.newcomer", "import math"),
         ("cascade.adapters.executors.process_worker", "import cloudpickle"),
+        ("cascade.connectors.local", "def f():\n    import aiomqtt"),
+        ("cascade.connectors.mqtt_client", "import paho.mqtt.client"),
         ("cascade.adapters.executors.process_worker", "def f():\n    import numpy"),
     ],
 )
@@ -336,7 +359,9 @@ def test_a_breach_of_the_observatory_is_found(code: str) -> None:
         ("cascade.runtime.engine", "from cascade.adapters.solvers.native import NativeSolver"),
         ("cascade.testing", "from cascade.app import run\nfrom cascade import task"),
         ("cascade.cli.progress", "import rich.live\nimport cascade as cs"),
+        ("cascade.cli.watching.app", "from textual.app import App\nimport cascade.cli.orders"),
         ("cascade.providers.http", "def f():\n    import httpx"),
+        ("cascade.telemetry.traced", "from opentelemetry import trace"),
         ("cascade.providers.shell", "from cascade.providers.declaring import provided"),
         ("cascade.spec.lazy", "from . import policies\nfrom .amounts import check_name"),
         ("cascade.adapters.executors.process_worker", "def f():\n    import cloudpickle"),

@@ -52,3 +52,18 @@ def test_a_map_gives_a_list_of_what_its_task_gives() -> None:
     doubled = double.map(number=[1, 2, 3]).with_constraints(slot=1).windowed(2)
     assert_type(doubled, LazyMap[int])
     assert assert_type(cs.run(doubled), list[int]) == [2, 4, 6]
+
+
+def test_an_input_knows_its_type_by_the_default_or_as_it_is_said() -> None:
+    assert_type(cs.Param("x"), cs.Param[str])
+    assert_type(cs.Param("x", default=3), cs.Param[int])
+    assert_type(cs.Param("x", default=None), cs.Param[str | None])
+    assert_type(cs.Param("x", default=3, type=float), cs.Param[float])
+    assert_type(cs.Env("X", default=True, description="whether"), cs.Env[bool])
+    assert assert_type(cs.run(cs.Param("x", default=3)), int) == 3
+
+
+def test_a_pipeline_has_the_type_of_its_last_step_where_that_is_known() -> None:
+    assert assert_type(cs.run(cs.pipeline("abcd", halve, halve)), str) == "a"
+    steps = [double, double]
+    assert assert_type(cs.pipeline(1, *steps), cs.LazyResult[Any]).name == "double"

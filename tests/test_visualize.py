@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import re
 import shutil
 import stat
@@ -49,6 +51,13 @@ def test_it_is_a_string(target: cs.LazyResult[Any]) -> None:
     assert picture.startswith("digraph {\n")
     assert cs.visualize(target, format="mermaid").startswith("flowchart TD\n")
     assert "LR" in cs.visualize(target, direction="right")
+
+
+def test_a_copy_is_its_text(target: cs.LazyResult[Any]) -> None:
+    picture = cs.visualize(target)
+    for text in (copy.deepcopy(picture), pickle.loads(pickle.dumps(picture))):
+        assert type(text) is str
+        assert text == picture
 
 
 def test_nothing_runs_and_plans_and_containers_can_be_drawn(target: cs.LazyResult[Any]) -> None:

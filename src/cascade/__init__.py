@@ -13,6 +13,7 @@
 #   app.py       run() and arun(), the batteries chosen
 #   preview.py   dry_run(), what a run would do
 #   pictures.py  visualize(), a workflow as a picture
+#   child_groups.py  the process groups that this program has started
 #   testing.py   virtual time and spies for tests
 #   cli/         the command `cascade`
 #

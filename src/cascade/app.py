@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 
 from cascade.errors import NestedRunError
 from cascade.graph.build import check_target
-from cascade.runtime.attempts import current_run
+from cascade.runtime.attempts import current_attempt, current_run
 from cascade.runtime.engine import Engine
+from cascade.runtime.run import to_the_end
 from cascade.spec.checks import check_duration
 from cascade.spec.flow import tap
 
@@ -132,13 +133,26 @@ async def astream(
     running = asyncio.ensure_future(arun(taps, **options))
     running.add_done_callback(lambda _: queue.put_nowait(None))
     try:
-        while (found := await queue.get()) is not None:
+        while (found := await _next_in(queue)) is not None:
             yield found
         await running
     finally:
         if not running.done():
             running.cancel()
-            await asyncio.wait([running])
+            await to_the_end(asyncio.wait([running]))
+
+
+async def _next_in(queue: asyncio.Queue[T]) -> T:
+    """Return what comes next. A task that holds something is known to wait for it meanwhile."""
+    holder = current_attempt.get()
+    if holder is None or not queue.empty() or not holder.waits(asyncio.get_running_loop()):
+        return await queue.get()
+    try:
+        if holder.ticket is not None:  # what the run waits for may be just that
+            holder.ticket.manager.break_deadlocks()
+        return await queue.get()
+    finally:
+        holder.goes_on()
 
 
 @overload

@@ -10,11 +10,13 @@
     ├── InjectionError                an injected resource is unknown or needs itself
     ├── NestedRunError                cs.run() inside a task
     ├── NoTaskError                   cs.current() outside of a task
+    ├── RunCancelledError             a run was cancelled from outside of the program
     ├── ResourceError                 a ticket or a manager used wrongly
     │   ├── InfeasibleRequestError    more was asked for than the limit will ever give
     │   ├── AcquireTimeoutError       not granted in time (also a TimeoutError)
     │   └── DeadlockError             everybody who holds what is needed waits as well
     ├── ConnectorError                a connector used while it isn't connected
+    │   └── ControlError              a program can't be steered from outside, or refuses
     ├── ChannelFullError              a full channel with overflow="error"
     ├── PictureError                  a picture can't be made, as Graphviz is missing or failed
     ├── WorkerDiedError               a worker process has ended in the midst of a call
@@ -92,6 +94,20 @@ class NoTaskError(CascadeError, LookupError):
     """``cs.current`` was called where no task is running."""
 
 
+class RunCancelledError(CascadeError):
+    """A run was cancelled by somebody outside of the program, such as with ``cascade cancel``.
+
+    Whoever awaits the run isn't cancelled itself, and so this isn't a ``CancelledError``.
+    """
+
+    def __init__(self, run_id: str, reason: str) -> None:
+        super().__init__(f"{run_id} was cancelled: {reason}")
+        self.run_id = run_id
+        """The run."""
+        self.reason = reason
+        """Who has cancelled it, in words."""
+
+
 class ResourceError(CascadeError):
     """A ticket or a resource manager was used in a way that can't be right."""
 
@@ -132,6 +148,10 @@ class DeadlockError(ResourceError):
 
 class ConnectorError(CascadeError):
     """A connector was used while it isn't connected."""
+
+
+class ControlError(ConnectorError):
+    """A program can't be steered from outside: there is none, it doesn't answer, or it refuses."""
 
 
 class ChannelFullError(CascadeError):

@@ -68,6 +68,10 @@ class Picture(str):
         file.write_text(text + "\n", encoding="utf-8")
         return file
 
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """Copied or pickled, it is its text alone: what draws it in other languages isn't data."""
+        return str, (str(self),)
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         bundle = {"text/plain": str(self)}
         if self.language == "svg":

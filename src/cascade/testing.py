@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar, overload
+from uuid import uuid4
 
 from cascade.runtime.bus import MessageBus
 from cascade.runtime.events import Event
@@ -155,12 +156,43 @@ class Stub:
     """Positional and named arguments of each call, defaults included, in the order of the calls."""
 
 
+class _StandIn:
+    """Notes a call and makes it, in the place of a task's function.
+
+    Its name is unlike any other, so that cached values are neither taken nor left.
+    """
+
+    def __init__(
+        self,
+        replaced: Callable[..., Any],
+        function: Callable[..., Any],
+        calls: list[tuple[tuple[Any, ...], dict[str, Any]]],
+    ) -> None:
+        self.__signature__ = inspect.signature(replaced)
+        self.__qualname__ = f"stub {uuid4().hex}"
+        self._function = function
+        self._calls = calls
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._calls.append((args, kwargs))
+        return self._function(*args, **kwargs)
+
+
+class _AsyncStandIn(_StandIn):
+    """The same, to be awaited, whether the function is async or plain."""
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = super().__call__(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
+
+
 @contextmanager
 def stub(task: Task[Any], function: Callable[..., Any]) -> Iterator[Stub]:
     """Let another function run in the place of a task's, in all runs, inside the block.
 
     All that was said about the task stays: its name, its mode, limits, retries. Only a task that
-    would run in another process runs in this one.
+    would run in another process runs in this one, and a cached task shares values with no call
+    from outside of the block.
 
     Args:
         task: the task.
@@ -172,23 +204,15 @@ def stub(task: Task[Any], function: Callable[..., Any]) -> Iterator[Stub]:
     """
     if not isinstance(task, Task):
         raise TypeError(f"stub() takes a task, got {shown(task)}")
-    function = getattr(function, "fn", function)
+    if isinstance(function, Task):
+        function = function.fn
     if not callable(function):
         raise TypeError(f"function must be callable, got {shown(function)}")
     if task.mode != "async" and inspect.iscoroutinefunction(function):
         raise TypeError(f"task {task.name!r} isn't async, so {function!r} can't stand in for it")
     found = Stub()
-
-    def plain(*args: Any, **kwargs: Any) -> Any:
-        found.calls.append((args, kwargs))
-        return function(*args, **kwargs)
-
-    async def awaited(*args: Any, **kwargs: Any) -> Any:
-        result = plain(*args, **kwargs)
-        return await result if inspect.isawaitable(result) else result
-
     fn, mode = task.fn, task.mode
-    task.fn = awaited if mode == "async" else plain
+    task.fn = (_AsyncStandIn if mode == "async" else _StandIn)(fn, function, found.calls)
     if mode not in ("async", "thread"):
         task.mode = "inline"
     try:

@@ -60,6 +60,13 @@ class TestGraph:
         call("graph", file, "--output", picture, "--format", "dot")
         assert picture.read_text().startswith("digraph")
 
+    def test_a_file_of_another_kind_is_refused(self, tmp_path: Path) -> None:
+        file, picture = write(tmp_path, CODE), tmp_path / "picture.pdf"
+        result = call("graph", file, "--output", picture)
+        assert result.exit_code == 2
+        assert result.stderr.startswith("error: --output must end with one of .dot, ")
+        assert not picture.exists()
+
     def test_what_fails_is_one_line(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         file = write(tmp_path, CODE)
         result = call("graph", file, "--output", tmp_path / "no" / "picture.dot")

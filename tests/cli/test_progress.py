@@ -59,7 +59,7 @@ class TestWhatIsSaid:
         assert watched(mapped, 0.5, 1.5, gpu=2) == [
             "0 of 1 done · 2 running · 1 waiting for gpu 1",
             "0 of 1 done (and 2 mapped) · 1 running",
-            "1 tasks (and 3 mapped): 1 succeeded, in 3.0 s",
+            "1 task (and 3 mapped): 1 succeeded, in 3.0 s",
         ]
 
     def test_only_the_most_wanted_resources_are_named(self) -> None:

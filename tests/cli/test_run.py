@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.workflows import call, write
+from tests.cli.workflows import call, start, write
+from typer.testing import CliRunner
 
 import cascade.cli
 from cascade.cli import main
+from cascade.cli.command import app
+
+LIMIT_S = 40.0
 
 GREETING = """
 name = cs.Param("name", description="whom to greet, 100% politely")
@@ -103,6 +109,12 @@ class TestWhatIsRun:
         assert result.exit_code == 2
         assert said in result.stderr
         assert result.stderr.count("\n") == 1
+
+    @pytest.mark.parametrize("place", ["", ".", "parts..sums", ":x", "flow.py:"])
+    def test_what_names_nothing_is_wrong_use(self, place: str) -> None:
+        result = call("run", place)
+        assert result.exit_code == 2
+        assert result.stderr == f"error: say FILE.py:NAME or package.module:NAME, got {place!r}\n"
 
     @pytest.mark.parametrize("place", ["no/such.py:x", "no_such_module_of_ours:x"])
     def test_what_isnt_there_is_said_to_be_missing(self, place: str) -> None:
@@ -245,6 +257,15 @@ greedy = late().with_constraints(gpu=2)
         assert result.stderr.startswith("SyntaxError: ")
         assert f"at {file}:1" in result.stderr
 
+    @pytest.mark.parametrize("code", ["raise SystemExit(0)", "raise SystemExit('no')"])
+    @pytest.mark.parametrize("where", ["", "def x(): ", "@cs.task\ndef x(): "])
+    def test_what_leaves_the_program_has_failed(
+        self, tmp_path: Path, where: str, code: str
+    ) -> None:
+        result = call("run", f"{write(tmp_path, where + code)}:x", "--quiet")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith("SystemExit: ")
+
     def test_time_that_runs_out(self, tmp_path: Path) -> None:
         result = call("run", f"{write(tmp_path, self.CODE)}:slow", "--timeout", "0.01")
         assert result.exit_code == 1
@@ -257,10 +278,79 @@ greedy = late().with_constraints(gpu=2)
         assert "InfeasibleRequestError" in result.stderr
 
     @pytest.mark.parametrize(
-        "wrong", [["--limit", "gpu"], ["--limit", "gpu=-1"], ["--timeout", "-1"], ["--nonsense"]]
+        ("wrong", "said"),
+        [
+            (["--limit", "gpu"], "--limit must be NAME=AMOUNT, got 'gpu'"),
+            (["--limit", "gpu=-1"], "the amount of 'gpu' must be"),
+            (["--timeout", "-1"], "--timeout must be ≥ 0 seconds, got -1"),
+            (["--timeout", "long"], "--timeout must be a number of seconds, got 'long'"),
+            (["--grace", "nan"], "--grace must be"),
+            (["--output", "xml"], "'xml' is not one of 'auto', 'json', 'repr', 'none'"),
+            (["--limt", "gpu=1"], "--limit"),
+            (["--name", "Ada"], "options of the workflow itself come after --"),
+        ],
     )
-    def test_wrong_options_are_wrong_use(self, tmp_path: Path, wrong: list[str]) -> None:
-        assert call("run", f"{write(tmp_path, self.CODE)}:slow", *wrong).exit_code == 2
+    def test_wrong_options_are_one_clear_line(
+        self, tmp_path: Path, wrong: list[str], said: str
+    ) -> None:
+        result = call("run", f"{write(tmp_path, self.CODE)}:slow", *wrong)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith("error: ")
+        assert said in result.stderr
+        assert result.stderr.count("\n") == 1
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["run"], "error: missing argument 'FILE.py:NAME' (see cascade run --help)"),
+            (["rum", "x"], "error: no such command 'rum'"),
+            (["--nonsense"], "error: no such option: --nonsense (see cascade --help)"),
+        ],
+    )
+    def test_so_is_a_call_without_what_it_needs(self, arguments: list[str], said: str) -> None:
+        result = CliRunner().invoke(app, arguments, prog_name="cascade")
+        assert result.exit_code == 2
+        assert result.stderr.startswith(said)
+        assert result.stderr.count("\n") == 1
+
+    def test_without_any_argument_the_commands_are_listed(self) -> None:
+        result = call()
+        assert result.exit_code == 2
+        assert "Draw a workflow." in result.output
+        assert "error" not in result.output
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    def test_an_output_that_cant_be_written_is_one_line(self, tmp_path: Path) -> None:
+        file = write(tmp_path, "value = cs.task(mode='inline')(lambda: 1)()")
+        with (
+            Path("/dev/full").open("w") as full,
+            start("run", file, "--quiet", stdout=full) as process,
+        ):
+            _, errors = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 1
+        assert errors == "error: the output can't be written: [Errno 28] No space left on device\n"
+
+    def test_a_reader_that_has_gone_is_no_news(self, tmp_path: Path) -> None:
+        file = write(tmp_path, "value = cs.task(mode='inline')(lambda: 1)()")
+        reads, writes = os.pipe()
+        os.close(reads)
+        with start("graph", file, stdout=writes) as process:
+            os.close(writes)
+            _, errors = process.communicate(timeout=LIMIT_S)
+        assert (process.returncode, errors) == (1, "")
+
+
+def test_ctrl_c_while_the_file_is_loaded(tmp_path: Path) -> None:
+    code = "import time\nprint('loading')\ntime.sleep(600)\n"
+    with start("run", f"{write(tmp_path, code)}:x") as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "loading\n"
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=LIMIT_S)
+        finally:
+            process.kill()
+    assert (process.returncode, errors) == (130, "ended by SIGINT\n")
 
 
 def test_without_its_packages_it_names_the_extra(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,6 +49,15 @@ stuck = block()
 """
 
 
+def awaits_a_signal(pid: int) -> bool:
+    """Whether a process was sent one that hasn't reached it yet, on a machine that is busy."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return False
+    pending = re.findall(r"^(?:SigPnd|ShdPnd):\s*(\w+)$", status.read_text(), re.MULTILINE)
+    return any(int(signals, 16) for signals in pending)
+
+
 def signalled(
     directory: Path, name: str, *signals: signal.Signals, grace: float = 30
 ) -> tuple[int, list[str], str]:
@@ -56,7 +69,9 @@ def signalled(
             lines = [process.stdout.readline().strip()]
             for place, number in enumerate(signals):
                 if place:
-                    # Two that come together are one to the process.
+                    # Two that come together are one to the process, or come in another order.
+                    while awaits_a_signal(process.pid):
+                        time.sleep(0.01)
                     with pytest.raises(subprocess.TimeoutExpired):
                         process.wait(0.3)
                 process.send_signal(number)
@@ -72,6 +87,28 @@ def test_ctrl_c_cancels_at_once(tmp_path: Path) -> None:
     assert (code, said) == (130, ["began 1", "cancelled 1"])
     assert errors.splitlines()[-1] == "ended by SIGINT"
     assert "Traceback" not in errors
+
+
+@contextmanager
+def at_hangup(action: signal.Handlers) -> Iterator[None]:
+    """What SIGHUP does here, and so to what is started: by default, or nothing as by `nohup`."""
+    before = signal.signal(signal.SIGHUP, action)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_terminal_that_is_closed_cancels_at_once(tmp_path: Path) -> None:
+    with at_hangup(signal.SIG_DFL):
+        code, said, _ = signalled(tmp_path, "long", signal.SIGHUP)
+    assert (code, said) == (129, ["began 1", "cancelled 1"])
+
+
+def test_unless_it_was_started_to_outlive_that(tmp_path: Path) -> None:
+    with at_hangup(signal.SIG_IGN):
+        code, said, _ = signalled(tmp_path, "alone", signal.SIGHUP)
+    assert (code, said) == (0, ["began 1", "ended 1", "1"])
 
 
 def test_sigterm_lets_what_runs_end_and_starts_nothing(tmp_path: Path) -> None:

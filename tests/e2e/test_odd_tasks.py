@@ -173,6 +173,38 @@ def test_a_coroutine_is_no_value(mode: Any, use_vm: bool, policies: bool) -> Non
         run_virtual(cs.Engine().run(call, use_vm=use_vm))
 
 
+@cs.task(mode="inline")
+def _settings() -> dict[str, int]:
+    return {"size": 3}
+
+
+@cs.task(mode="inline")
+def _size(of: int) -> int:
+    return of
+
+
+@pytest.mark.parametrize("use_vm", [False, True])
+@pytest.mark.parametrize(
+    "declare",
+    [
+        _settings,
+        lambda: _settings()["size"],
+        lambda: _size.map(of=[1]),
+        lambda: cs.Router("key", {"key": _settings()}),
+        lambda: cs.Param("size"),
+        lambda: cs.Env("SIZE"),
+    ],
+    ids=["call", "item", "map", "router", "parameter", "variable"],
+)
+def test_what_nobody_would_run_is_no_value(declare: Callable[[], Any], use_vm: bool) -> None:
+    @cs.task
+    async def forgetful() -> Any:
+        return declare()
+
+    with pytest.raises(TypeError, match=r"'forgetful' returned the lazy result"):
+        run_virtual(cs.Engine().run(forgetful(), use_vm=use_vm))
+
+
 def test_a_static_method_that_is_async_is_awaited() -> None:
     class Tools:
         @cs.task

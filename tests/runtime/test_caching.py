@@ -283,6 +283,18 @@ class TestFileTarget:
             run(half().with_cache(cs.cache.file(target)))
         assert not target.exists()
 
+    def test_what_cannot_be_removed_does_not_hide_why_the_task_failed(self, tmp_path: Path) -> None:
+        target = tmp_path / "out"
+
+        @cs.task(mode="inline")
+        def misled() -> None:
+            target.mkdir()
+            raise RuntimeError("then it failed")
+
+        with pytest.raises(RuntimeError, match="then it failed") as caught:
+            run(misled().with_cache(cs.cache.file(target)))
+        assert any("is still there" in note for note in caught.value.__notes__)
+
     def test_a_task_that_has_not_made_its_file_fails(self, tmp_path: Path) -> None:
         @cs.task(mode="inline")
         def nothing() -> None: ...

@@ -208,14 +208,15 @@ def test_a_skipped_part_of_a_container_is_an_error_after_the_rest_has_run() -> N
     assert [event.time for event in of(events, TaskFinished)] == [5.0]
 
 
-def test_a_condition_without_a_truth_value_fails_the_task() -> None:
+@pytest.mark.parametrize("task", [add, add_in_thread, add_async], ids=lambda task: task.mode)
+def test_a_condition_without_a_truth_value_fails_the_task(task: cs.Task[int]) -> None:
     class Neither:
         def __bool__(self) -> bool:
             raise LookupError("neither")
 
-    events, error = record(add(1).run_if(Neither()))
+    events, error = record([task(1).run_if(Neither()), task(2)])
     assert isinstance(error, LookupError)
-    assert any("'add'" in note for note in error.__notes__)
+    assert any(f"'{task.name}'" in note for note in error.__notes__)
     assert isinstance(events[-1], RunFinished)
 
 

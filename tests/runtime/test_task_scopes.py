@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 import cascade as cs
 from cascade import testing
+from cascade.runtime.events import ResourceSetUp, ResourceTornDown
 
 
 class World:
@@ -166,10 +168,17 @@ class TestOverride:
             yield "other"
             world.log.append("-other")
 
+        recorder = testing.EventRecorder(world.engine.bus)
         with testing.override("pool", other):
             assert world.run(world.use("a")) == "other/1"
         assert world.log[0] == "+other"
         assert world.log[-1] == "-other"
+        # The events know it by the name of what it stands in for.
+        assert [event.resource_name for event in recorder.of(ResourceSetUp)] == ["pool", "session"]
+        assert [event.resource_name for event in recorder.of(ResourceTornDown)] == [
+            "session",
+            "pool",
+        ]
 
     def test_it_needs_nothing_registered(self, world: World) -> None:
         @cs.task
@@ -216,6 +225,39 @@ class TestStub:
         with testing.stub(work, fail_once) as stub:
             assert testing.run_virtual(work(5).with_retry(2)) == -5
         assert len(stub.calls) == 2
+
+    def test_an_object_that_has_everything_is_called_itself(self) -> None:
+        @cs.task
+        def work(n: int) -> int:
+            return n
+
+        with testing.stub(work, Mock(return_value=7)) as stub:
+            assert testing.run_virtual(work(5)) == 7
+        assert stub.calls == [((5,), {})]
+
+    @pytest.mark.parametrize("policy", [cs.cache(), cs.cache(version=1)])
+    @pytest.mark.parametrize("is_async", [False, True])
+    def test_cached_values_stay_on_their_side(self, policy: Any, is_async: bool) -> None:
+        async def later(n: int) -> int:
+            return n
+
+        def now(n: int) -> int:
+            return n
+
+        work: cs.Task[int] = cs.task(name="work")(later if is_async else now)
+        call = work(5).with_cache(policy)
+        engine = cs.Engine(cache_backend=cs.InMemoryCache())
+
+        async def main() -> None:
+            assert await engine.run(call) == 5
+            for value in (7, 8):
+                with testing.stub(work, Mock(return_value=value)) as stub:
+                    assert await engine.run(call) == value
+                    assert await engine.run(call) == value
+                    assert len(stub.calls) == 1
+            assert await engine.run(call) == 5
+
+        testing.run_virtual(main())
 
     def test_refuses_what_cannot_stand_in(self) -> None:
         @cs.task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -54,8 +55,21 @@ def test_a_key_of_ones_own_replaces_the_arguments() -> None:
 
 def test_what_cannot_be_told_is_named_with_its_argument() -> None:
     wrong: Any = iter(open.__name__ for _ in "x")
-    with pytest.raises(TypeError, match="argument 'name' of task 'load'"):
+    with pytest.raises(TypeError, match=r"argument 'name' of task 'load'.*cs.cache\(key="):
         key(cs.cache(), load(wrong))
+
+
+def test_what_cannot_be_told_of_the_code_is_named_and_a_version_helps() -> None:
+    lock = threading.Lock()
+
+    @cs.task
+    def guarded() -> None:
+        with lock:
+            pass
+
+    with pytest.raises(TypeError, match=r"task 'guarded' has enclosed.*lock.*cs.cache\(version="):
+        key(cs.cache(key="x"), guarded())
+    assert key(cs.cache(version=1), guarded()) != key(cs.cache(version=2), guarded())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,10 @@ class TestChecks:
             (bool, "maybe", ValueError),
             (bool, 1, TypeError),
             (str, ["x"], TypeError),
+            (str, None, TypeError),
+            (list, "1, 2", TypeError),
+            (tuple, b"12", TypeError),
+            (set, "12", TypeError),
         ],
     )
     def test_conversion_that_would_lose_something(
@@ -158,7 +163,21 @@ class TestChecks:
 
     def test_the_default_says_the_type_if_nobody_does(self) -> None:
         assert resolve_inputs([cs.Param("x", default=3)], {"x": "4"}) == [4]
-        assert resolve_inputs([cs.Param("x", default=None)], {}) == [None]
+        assert resolve_inputs([cs.Param("x", default=(1, 2))], {"x": [3]}) == [(3,)]
+
+    def test_none_may_be_given_where_it_is_the_default(self) -> None:
+        for lazy in (cs.Param("x", default=None), cs.Param("x", default=None, type=int)):
+            assert resolve_inputs([lazy], {}) == [None]
+            assert resolve_inputs([lazy], {"x": None}) == [None]
+
+    def test_a_function_makes_values_of_what_is_given_and_of_a_default_in_text(self) -> None:
+        day = date(2026, 1, 31)
+        for default in (day, "2026-01-31"):
+            lazy = cs.Param("since", default=default, type=date.fromisoformat)
+            assert resolve_inputs([lazy], {}) == [day]
+            assert resolve_inputs([lazy], {"since": "2026-02-01"}) == [date(2026, 2, 1)]
+        with pytest.raises(ValueError, match="parameter 'since' must be fromisoformat, got 'x'"):
+            cs.Param("since", default="x", type=date.fromisoformat)
 
     def test_a_default_is_checked_where_it_is_written(self) -> None:
         with pytest.raises(ValueError, match="parameter 'n' must be int, got 'x'"):

@@ -60,6 +60,11 @@ def test_a_pause_too_long_for_a_number_is_the_longest() -> None:
     assert retry.pause_after(ValueError(), 10**5, Random(0)) == 60.0
 
 
+def test_no_pause_stays_none_however_often_it_is_multiplied() -> None:
+    retry = Retry(max_attempts=10**6, backoff=10.0)
+    assert retry.pause_after(ValueError(), 10**5, Random(0)) == 0.0
+
+
 def test_only_the_named_exceptions_and_their_subclasses_are_tried_again() -> None:
     retry = Retry(on=(OSError, KeyError))
     assert retry.pause_after(ConnectionResetError(), 1, Random(0)) == 0.0

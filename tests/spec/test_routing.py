@@ -25,6 +25,13 @@ def test_refuses_branches_that_are_no_lazy_results() -> None:
         cs.Router("a", nothing)
 
 
+def test_refuses_selectors_that_could_be_no_key() -> None:
+    with pytest.raises(TypeError, match=r"call of a task, got <Task one .*call it first"):
+        cs.Router(one, {1: one()})
+    with pytest.raises(TypeError, match=r"one lazy result, got \(<LazyResult one .*in a task"):
+        cs.Router((one(), 2), {(1, 2): one()})
+
+
 def test_what_is_said_about_it_is_when_and_not_how() -> None:
     router = cs.Router("a", {"a": one()})
     assert router.named("choice").after(one()).run_if(True).name == "choice"

@@ -114,6 +114,8 @@ class TestDeclaring:
 
     def test_wrong_options_are_refused_at_once(self) -> None:
         wrong: Any = "fiber"
+        with pytest.raises(TypeError, match="pure must be True or False, got 'fiber'"):
+            cs.task(pure=wrong)
         with pytest.raises(ValueError, match=r"mode must be one of .*'fiber'"):
             cs.task(mode=wrong)
         with pytest.raises(TypeError, match=r"'coroutine' is an async def.*mode='inline'"):
@@ -246,9 +248,10 @@ class TestPickling:
         assert pickle.loads(sent) is collect
 
     def test_any_other_one_by_its_parts(self) -> None:
-        declared = cs.task(name="other", mode="process", tags=["slow"], timeout=3)(plain)
+        declared = cs.task(name="other", mode="process", tags=["slow"], timeout=3, pure=True)(plain)
         copy = pickle.loads(pickle.dumps(declared))
         assert copy is not declared
         assert copy.fn is plain
         assert (copy.name, copy.mode, copy.tags, copy.timeout) == ("other", "process", ("slow",), 3)
+        assert copy.pure
         assert copy(1).bound == declared(1).bound

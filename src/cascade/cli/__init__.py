@@ -21,9 +21,12 @@ def main() -> None:
     except MissingExtraError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    from cascade.cli.command import app
+    try:
+        from cascade.cli.command import app
 
-    app(prog_name="cascade")
+        app(prog_name="cascade")
+    except KeyboardInterrupt:  # before there is a command that could tell of it
+        raise SystemExit(130) from None
 
 
 def require() -> None:

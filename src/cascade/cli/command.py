@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -16,17 +17,20 @@ require()
 import typer  # noqa: E402 - after the line that says what is missing
 
 import cascade as cs  # noqa: E402
+from cascade.cli import steering  # noqa: E402
 from cascade.cli.loading import FailedInFile, Workflow, load  # noqa: E402
 from cascade.cli.options import HelpWanted, check_params, params_of  # noqa: E402
 from cascade.cli.problems import UsageProblem, in_full, in_words  # noqa: E402
 from cascade.cli.progress import Progress  # noqa: E402
 from cascade.cli.running import EndedBySignal, Supervisor  # noqa: E402
 from cascade.cli.tally import Tally  # noqa: E402
+from cascade.cli.usage import WRONG_USE, Commands  # noqa: E402
+from cascade.control import LocalControl  # noqa: E402
 from cascade.errors import PictureError  # noqa: E402
 from cascade.pictures import SUFFIXES  # noqa: E402
 from cascade.spec.checks import check_duration  # noqa: E402
 
-FAILED, WRONG_USE = 1, 2
+FAILED = 1
 
 
 class Output(StrEnum):
@@ -47,12 +51,14 @@ class Drawn(StrEnum):
 
 
 app = typer.Typer(
+    cls=Commands,
     help="Run, plan and draw the workflows of a file.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+steering.add_to(app)
 
 Target = Annotated[
     str, typer.Argument(metavar="FILE.py:NAME", help="The workflow; or package.module:NAME.")
@@ -74,33 +80,40 @@ def run(
     rest: Rest = None,
     limit: Limits = None,
     timeout: Annotated[
-        float | None, typer.Option(metavar="S", help="Seconds for the whole run.")
+        str | None, typer.Option(metavar="S", help="Seconds for the whole run.")
     ] = None,
     grace: Annotated[
-        float, typer.Option(metavar="S", help="Seconds that SIGTERM leaves to what runs.")
-    ] = 10.0,
+        str, typer.Option(metavar="S", help="Seconds that SIGTERM leaves to what runs.")
+    ] = "10",
     output: Annotated[
         Output, typer.Option(help="How the result is printed; auto: JSON if it can be, else repr.")
     ] = Output.AUTO,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")] = False,
+    control: Annotated[
+        bool, typer.Option("--control", help="Let `cascade ps`, `limit` and others reach it.")
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option("--control-name", metavar="NAME", help="What it is called there.")
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Run a workflow and print its result."""
     with _told(debug):
-        seconds = None if timeout is None else _checked(check_duration, "--timeout", timeout)
-        _checked(check_duration, "--grace", grace)
+        longest = None if timeout is None else _seconds("--timeout", timeout)
+        patience = _seconds("--grace", grace)
         manager = cs.ResourceManager()
         _checked(manager.set_capacity, _limits(limit))
+        outside = _checked(LocalControl, name) if control or name is not None else None
         workflow = load(target)
         params = params_of(workflow, rest or [])
         check_params(workflow, params)
     with _told(debug, workflow):
-        engine = cs.Engine(resource_manager=manager)
+        engine = cs.Engine(resource_manager=manager, connector=outside)
         tally = Tally(engine.bus, workflow.graph)
         progress = Progress(tally, manager, quiet=quiet)
         try:
             plan = engine.plan(workflow.target)
-            result = Supervisor(engine, tally, progress, grace).run(plan, params, seconds)
+            result = Supervisor(engine, tally, progress, patience).run(plan, params, longest)
         finally:
             progress.conclude()
     with _told(debug):
@@ -117,7 +130,7 @@ def plan(target: Target, rest: Rest = None, limit: Limits = None, debug: Debug =
         found = _checked(
             lambda: cs.dry_run(workflow.target, params=params, system_resources=limits)
         )
-    typer.echo(str(found))
+    _write(str(found))
     if found.problems:
         raise typer.Exit(FAILED)
 
@@ -126,7 +139,7 @@ def plan(target: Target, rest: Rest = None, limit: Limits = None, debug: Debug =
 def graph(
     target: Target,
     format: Annotated[
-        Drawn | None, typer.Option(help="By default what the name of the file says, else dot.")
+        Drawn | None, typer.Option(help="By default what the file's name says; on stdout dot.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="A file, instead of stdout.")
@@ -135,19 +148,17 @@ def graph(
 ) -> None:
     """Draw a workflow."""
     with _told(debug):
-        language = "dot" if output is None else SUFFIXES.get(output.suffix.lower(), "dot")
-        if format is not None:
-            language = format.value
+        language = _language(format, output)
         workflow = load(target)
         try:
             picture = cs.visualize(workflow.target, format=language)
-            if output is None:
-                typer.echo(picture)
-            else:
+            if output is not None:
                 output.write_text(picture + "\n", encoding="utf-8")
         except (PictureError, OSError) as error:
             _say(f"error: {error}")
             raise typer.Exit(FAILED) from None
+        if output is None:
+            _write(picture)
 
 
 @contextmanager
@@ -161,7 +172,7 @@ def _told(debug: bool, workflow: Workflow | None = None) -> Iterator[None]:
     try:
         yield
     except HelpWanted as wanted:
-        typer.echo(str(wanted))
+        _write(str(wanted))
         raise typer.Exit(0) from None
     except UsageProblem as problem:
         _say(in_full(problem) if debug else f"error: {problem}")
@@ -173,12 +184,26 @@ def _told(debug: bool, workflow: Workflow | None = None) -> Iterator[None]:
     except EndedBySignal as ended:
         _say(f"ended by {ended}")
         raise typer.Exit(128 + ended.number) from None
-    except (typer.Exit, KeyboardInterrupt, SystemExit):
+    except KeyboardInterrupt:
+        _say(f"ended by {EndedBySignal(signal.SIGINT)}")
+        raise typer.Exit(128 + signal.SIGINT) from None
+    except typer.Exit:
         raise
     except BaseException as error:
         if workflow is None:
             raise
         _say(in_full(error) if debug else in_words(error, workflow.file))
+        raise typer.Exit(FAILED) from None
+
+
+def _write(text: str) -> None:
+    """Write to stdout; where nobody reads it any more, that is all right with typer."""
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _say(f"error: the output can't be written: {error}")
         raise typer.Exit(FAILED) from None
 
 
@@ -192,6 +217,28 @@ def _checked(function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
     except (TypeError, ValueError) as error:
         raise UsageProblem(str(error)) from None
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise UsageProblem(f"{name} must be a number of seconds, got {text!r}") from None
+    return float(_checked(check_duration, name, number))
+
+
+def _language(format: Drawn | None, output: Path | None) -> Any:
+    if format is not None:
+        return format.value
+    if output is None:
+        return "dot"
+    try:
+        return SUFFIXES[output.suffix.lower()]
+    except KeyError:
+        known = ", ".join(SUFFIXES)
+        raise UsageProblem(
+            f"--output must end with one of {known}, or --format be given, got {str(output)!r}"
+        ) from None
 
 
 def _limits(texts: list[str] | None) -> dict[str, float]:
@@ -219,4 +266,4 @@ def _print(result: Any, output: Output) -> None:
                 _say(f"error: the result can't be written as JSON: {error}")
                 raise typer.Exit(FAILED) from None
             text = repr(result)
-    typer.echo(text)
+    _write(text)

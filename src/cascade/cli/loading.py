@@ -103,7 +103,7 @@ def _from_file(place: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise FailedInFile(path) from error
     return module
@@ -111,13 +111,15 @@ def _from_file(place: str) -> ModuleType:
 
 def _from_path(place: str) -> ModuleType:
     _search_in(Path.cwd())
+    if not all(place.split(".")):
+        raise UsageProblem(f"say FILE.py:NAME or package.module:NAME, got {place!r}")
     try:
         return importlib.import_module(place)
     except ModuleNotFoundError as error:
         if error.name is not None and (place == error.name or place.startswith(error.name + ".")):
             raise UsageProblem(f"there is no module {place!r}, and no file of that name") from None
         raise FailedInFile(None) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise FailedInFile(None) from error
 
 
@@ -168,7 +170,7 @@ def _target(value: Any, text: str, file: Path | None) -> Any:
         raise UsageProblem(f"{text} can't be called without arguments: {error}") from None
     try:
         made = value()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise FailedInFile(file) from error
     if inspect.iscoroutine(made):
         made.close()

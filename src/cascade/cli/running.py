@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from cascade.child_groups import kill_all
 from cascade.cli.progress import Progress
 from cascade.cli.tally import Tally
 from cascade.runtime.engine import Engine
 from cascade.spec.constraint import GlobalConstraint
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and what asks a program to end."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, what asks a program to end, and what it gets when its terminal is closed."""
 
 
 class EndedBySignal(Exception):
@@ -36,8 +37,9 @@ class Supervisor:
     """Runs a target once, and ends it in order when a signal comes.
 
     SIGTERM drains: nothing more starts, and what still runs may go on for a while. When that has
-    ended, or the time is up, the rest is cancelled. Ctrl-C, or a second signal, cancels at once.
-    A signal that comes while it is being cancelled ends the process where it stands.
+    ended, or the time is up, the rest is cancelled. Ctrl-C, a terminal that is closed, or a second
+    signal cancels at once. A signal that comes while it is being cancelled ends the process where
+    it stands, after those that it has started for its tasks.
 
     Args:
         engine: what runs it; used for this run only.
@@ -69,12 +71,17 @@ class Supervisor:
             TimeoutError: it took longer than `timeout`.
             BaseException: what the first failing task raised.
         """
+        interrupt = signal.getsignal(signal.SIGINT)
         try:
             return asyncio.run(self._supervised(target, params, timeout))
         except asyncio.CancelledError:
             if self._received is None:
                 raise
             raise EndedBySignal(self._received) from None
+        finally:
+            # A task that raises SystemExit leaves the handler of asyncio's runner behind.
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, interrupt)
 
     async def _supervised(
         self, target: Any, params: Mapping[str, Any], timeout: float | None
@@ -105,20 +112,36 @@ class Supervisor:
             yield  # only the main thread gets signals
             return
 
+        own = os.getpid()
+
         def receive(number: int, _frame: object) -> None:
+            if os.getpid() != own:
+                # A task has forked, and this is the child: the run is none of its business.
+                plain = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+                signal.signal(number, plain)
+                signal.raise_signal(number)
+                return
             first = self._received is None
             if first:
                 self._received = number
             if self._cancelling:
-                self._progress.stop()
-                os._exit(128 + number)
+                kill_all()
+                try:
+                    self._progress.stop()
+                finally:
+                    os._exit(128 + number)
             if first and number == signal.SIGTERM:
                 loop.call_soon_threadsafe(self._drain)
             else:
                 self._cancelling = True
                 loop.call_soon_threadsafe(self._cancel)
 
-        before = {number: signal.signal(number, receive) for number in SIGNALS}
+        before = {
+            number: signal.signal(number, receive)
+            for number in SIGNALS
+            # Who starts a command by `nohup` wants it to outlive the terminal.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+        }
         try:
             yield
         finally:

@@ -63,7 +63,8 @@ class Tally:
             parts.append(f"{never:,} not started")
         children = f" (and {self.children:,} mapped)" if self.children else ""
         said = ", ".join(parts) or "nothing to do"
-        return f"{self.total:,} tasks{children}: {said}, in {elapsed:.1f} s"
+        tasks = "1 task" if self.total == 1 else f"{self.total:,} tasks"
+        return f"{tasks}{children}: {said}, in {elapsed:.1f} s"
 
     def _receive(self, event: TaskEvent) -> None:
         identity = event.task_id

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
+
+from cascade.child_groups import ChildGroup
 
 Sink = Callable[[bytes], None]
 """Takes a piece of output; an empty one is its end."""
@@ -46,6 +47,7 @@ class ProcessGroup(asyncio.SubprocessProtocol):
         self._sinks = sinks
         self._open = set(sinks)
         self._transport: asyncio.SubprocessTransport | None = None
+        self._children: ChildGroup | None = None
         self.exited: asyncio.Future[None] = loop.create_future()
         """Done when the command itself has ended, and was reaped."""
         self.complete: asyncio.Future[None] = loop.create_future()
@@ -84,11 +86,10 @@ class ProcessGroup(asyncio.SubprocessProtocol):
         }
         how: dict[str, Any] = {"cwd": command.cwd, "env": command.env, "start_new_session": True}
         if isinstance(command.arguments, str):
-            opened = await loop.subprocess_shell(lambda: self, command.arguments, **piped, **how)
+            await loop.subprocess_shell(lambda: self, command.arguments, **piped, **how)
         else:
             program, *others = command.arguments
-            opened = await loop.subprocess_exec(lambda: self, program, *others, **piped, **how)
-        self._transport = opened[0]
+            await loop.subprocess_exec(lambda: self, program, *others, **piped, **how)
 
     @property
     def returncode(self) -> int:
@@ -126,23 +127,26 @@ class ProcessGroup(asyncio.SubprocessProtocol):
         Raises:
             PermissionError: it runs as somebody else and can't be signalled.
         """
-        self._signal(signal.SIGTERM)
+        assert self._children is not None
+        self._children.signal(signal.SIGTERM)
         try:
             await asyncio.wait((self.complete,), timeout=grace)
         finally:
-            self._signal(signal.SIGKILL)
+            # The number of a group isn't given to anybody else as long as one of it lives.
+            self._children.signal(signal.SIGKILL)
             await _until_done(self.exited)
 
     def close(self) -> None:
-        """Let go of the pipes."""
+        """Let go of the pipes, and of what the command has left behind."""
         assert self._transport is not None
+        assert self._children is not None
+        self._children.let_go()
         self._transport.close()
 
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._transport is not None
-        # The number of a group isn't given to anybody else as long as one of its processes lives.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._transport.get_pid(), number)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The command was started."""
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+        self._children = ChildGroup(self._transport.get_pid())
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """A piece of output."""

@@ -92,9 +92,12 @@ async def _made(target: Path, task: Task[Any], bound: Bound, compute: Compute) -
         return target, True
     try:
         await compute()
-    except BaseException:
+    except BaseException as error:
         if (after := _state(target)) is not None and after != before:
-            _remove(target)  # begun, and not finished
+            try:
+                _remove(target)  # begun, and not finished
+            except OSError as kept:  # such as that of a directory
+                annotate(error, f"what it has begun is still there: {kept}")
         raise
     if _state(target) is None:
         raise FileNotFoundError(f"task {task.name!r} was to make {str(target)!r}, and has not")

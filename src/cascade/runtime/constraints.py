@@ -36,7 +36,8 @@ class ConstraintManager:
         self._engine = engine
 
     @property
-    def _manager(self) -> ResourceManager:
+    def manager(self) -> ResourceManager:
+        """Whose rules they are."""
         return self._engine.resource_manager
 
     def update(self, constraint: GlobalConstraint) -> None:
@@ -51,10 +52,10 @@ class ConstraintManager:
         """
         if not isinstance(constraint, GlobalConstraint):
             raise TypeError(f"constraint must be a GlobalConstraint, got {shown(constraint)}")
-        rules = self._manager.make_rules()
+        rules = self.manager.make_rules()
         rules.on_expired = self._expired
         rules.update(constraint)
-        self._tell(ConstraintApplied("", self._manager.now(), constraint))
+        self._tell(ConstraintApplied("", self.manager.now(), constraint))
 
     def remove(self, id: str) -> bool:
         """Let a rule hold no longer; whether there was one of that id.
@@ -64,16 +65,16 @@ class ConstraintManager:
             ResourceError: the manager is in use by another loop.
         """
         check_name(id, "id of a constraint")
-        rules = self._manager.rules
+        rules = self.manager.rules
         removed = None if rules is None else rules.remove(id)
         if removed is None:
             return False
-        self._tell(ConstraintRemoved("", self._manager.now(), removed, expired=False))
+        self._tell(ConstraintRemoved("", self.manager.now(), removed, expired=False))
         return True
 
     def active(self) -> list[GlobalConstraint]:
         """Return the rules that hold now, in the order in which they came."""
-        rules = self._manager.rules
+        rules = self.manager.rules
         return [] if rules is None else rules.active()
 
     async def attach(self, connector: Connector) -> None:
@@ -85,11 +86,15 @@ class ConstraintManager:
         Raises:
             ConnectorError: it isn't.
         """
-        attached, loop = self._manager.attached, asyncio.get_running_loop()
+        attached, loop = self.manager.attached, asyncio.get_running_loop()
         entry = attached.get(connector)
         if entry is None or entry.loop is not loop:
             # One of another loop has ended with it: the manager is used by one loop at a time.
             entry = attached[connector] = Attachment(self, connector, loop)
+            # A connector may also want to look after what runs, and to steer it.
+            oversee = getattr(connector, "oversee", None)
+            if oversee is not None:
+                oversee(self)
         try:
             await entry.join()
         except BaseException:
@@ -98,36 +103,41 @@ class ConstraintManager:
 
     async def detach(self, connector: Connector) -> None:
         """Take back one `attach`; the last one ends the subscription. Rules stay."""
-        entry = self._manager.attached.get(connector)
+        entry = self.manager.attached.get(connector)
         if entry is not None:
             await self._leave(connector, entry)
 
     async def _leave(self, connector: Connector, entry: Attachment) -> None:
-        attached = self._manager.attached
+        attached = self.manager.attached
         if entry.is_last() and attached.get(connector) is entry:
             del attached[connector]  # whoever comes from here on subscribes anew
+            self._overlooked_by(connector)
         await entry.leave()
 
     def abandon(self, connector: Connector) -> None:
         """Take back one `attach` where nothing can be awaited any more, as its loop is closed."""
-        entry = self._manager.attached.get(connector)
+        entry = self.manager.attached.get(connector)
         if entry is not None and entry.loop.is_closed():
-            del self._manager.attached[connector]
+            del self.manager.attached[connector]
+            self._overlooked_by(connector)
+
+    def _overlooked_by(self, connector: Connector) -> None:
+        overlook = getattr(connector, "overlook", None)
+        if overlook is not None:
+            overlook(self)
 
     def reject(self, id: str, reason: str) -> None:
         """Tell that a message was no valid rule."""
-        self._tell(ConstraintRejected("", self._manager.now(), id, reason))
+        self._tell(ConstraintRejected("", self.manager.now(), id, reason))
 
     def _expired(self, constraint: GlobalConstraint) -> None:
-        self._tell(ConstraintRemoved("", self._manager.now(), constraint, expired=True))
-        for entry in self._manager.attached.values():
+        self._tell(ConstraintRemoved("", self.manager.now(), constraint, expired=True))
+        for entry in self.manager.attached.values():
             entry.forget(constraint.id)
 
     def _tell(self, event: Event) -> None:
         """Publish an event on the buses of this engine and of all that are running."""
-        buses = {
-            id(run.engine.bus_in_use): run.engine.bus_in_use for run in self._manager.running()
-        }
+        buses = {id(run.engine.bus_in_use): run.engine.bus_in_use for run in self.manager.running()}
         buses[id(self._engine.bus_in_use)] = self._engine.bus_in_use
         for bus in buses.values():
             if bus is not None and bus.hot:
@@ -184,13 +194,13 @@ class Attachment:
         id = topic.removeprefix(TOPIC)
         constraints = self._constraints
         try:
-            if isinstance(payload, (bytes, str)) and payload:
-                payload = json.loads(payload)
             if payload is None or payload in ("", b""):
                 constraints.remove(id)
             else:
+                if isinstance(payload, (bytes, str)):
+                    payload = json.loads(payload)
                 constraints.update(GlobalConstraint.from_payload(id, payload))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             reason = str(error)
             constraints.reject(id, reason)
             answer = {"id": id, "reason": reason}

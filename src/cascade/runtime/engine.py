@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SOLVER = NativeSolver()
+_CONTROLLED = os.environ.get("CASCADE_CONTROL", "") not in ("", "0")
+"""Whether every engine of the program can be steered from outside."""
 _NO_DEFINITIONS: Mapping[str, ResourceDefinition] = {}
 
 
@@ -260,6 +263,7 @@ class Engine:
                 task comes after a branch that isn't chosen before the task has ended.
             InjectionError: a resource isn't registered, or resources need each other in a circle.
             SkippedError: the target was skipped.
+            RunCancelledError: somebody outside of the program has cancelled it.
             BaseException: what the first failing task raised, with a note that names the task.
         """
         if (
@@ -267,6 +271,8 @@ class Engine:
             and type(target) is LazyResult
             and params is None
             and self.connector is None
+            and not _CONTROLLED
+            and not self._is_overseen()
             and self._is_plain_machine(target)
         ):
             machine: Any = MachineRun(self, target).execute()
@@ -288,14 +294,18 @@ class Engine:
             holder = None
         self.enter(run)
         try:
-            if self.connector is not None and CONNECTOR not in self.definitions:
-                leaving = []
-                await self._connect(self.connector, leaving)
+            for connector in self._connectors():
+                leaving = [] if leaving is None else leaving
+                await self._connect(connector, leaving)
+            manager = self.manager_in_use
+            if manager is not None and manager.oversight is not None:
+                return await manager.oversight.execute(run, use_vm)
             return await run.execute(use_vm)
         except GeneratorExit as closed:
             # The loop was closed under the run: nothing can be awaited any more.
-            if leaving and self.connector is not None:
-                self.constraint_manager.abandon(self.connector)
+            if leaving:
+                for connector in self._connectors():
+                    self.constraint_manager.abandon(connector)
             error, closing = closed, True
             raise
         except BaseException as raised:
@@ -315,6 +325,24 @@ class Engine:
                 else:
                     run.finished(began, error)
             error = None
+
+    def _connectors(self) -> Sequence[Connector]:
+        """Return what a run has to connect to: its own connector, and that to the outside."""
+        own = self.connector if CONNECTOR not in self.definitions else None
+        if own is None and not _CONTROLLED:
+            return ()
+        found: list[Connector] = [] if own is None else [own]
+        if _CONTROLLED:
+            # Only here: most programs never need what it imports.
+            from cascade.control.local import LocalControl, control_from_environment
+
+            if not isinstance(own, LocalControl):
+                found.append(control_from_environment())
+        return found
+
+    def _is_overseen(self) -> bool:
+        """Whether somebody outside of the program looks after what runs."""
+        return self.manager_in_use is not None and self.manager_in_use.oversight is not None
 
     def _graph_run(self, target: Any, params: Mapping[str, Any] | None) -> GraphRun:
         plan = target if isinstance(target, Plan) else self.plan(target)

@@ -99,6 +99,13 @@ class GraphRun(ReadyQueue):
             self._values.clear()
             self._state = None
 
+    @property
+    def target_name(self) -> str:
+        """The name of the target, or of the first of several and how many more."""
+        first, *more = dict.fromkeys(_nodes_of(self.plan.graph.result))
+        name = self.name_of(first)
+        return f"{name} and {len(more)} more" if more else name
+
     def owns_task_of(self, node: int) -> bool:
         """Whether the asyncio task of a node is the run's own: the machine's is the caller's."""
         return node != self._machine

@@ -467,11 +467,15 @@ class ReadyQueue(Run):
             while ready and self._failure is None and self._is_for_a_driver(ready[0]):
                 node = ready.popleft()
                 lazy = nodes[node]
-                if not plain and not self._admitted(node, lazy):
-                    continue
-                driver.set_name(lazy.name)
-                before = getrefcount(driver), getweakrefcount(driver), len(driver._callbacks or ())
                 try:
+                    if not plain and not self._admitted(node, lazy):
+                        continue
+                    driver.set_name(lazy.name)
+                    before = (
+                        getrefcount(driver),
+                        getweakrefcount(driver),
+                        len(driver._callbacks or ()),
+                    )
                     args, kwargs = bound = self.arguments(node)
                     self.node_started(node)
                     self._inside = here.node = node

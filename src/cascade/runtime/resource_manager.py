@@ -25,11 +25,19 @@ from cascade.runtime.explanations import Statistics, Waiting, explain, statistic
 from cascade.runtime.grant_queue import PASS_OVERS, GrantQueue, infeasible
 from cascade.runtime.lanes import METERED, PAID, Aside, Kind, Resource
 from cascade.runtime.meters import Budget, OnEmpty, Rate
+from cascade.runtime.oversight import Overseer, Oversight
 from cascade.runtime.rules import PREFIX, Asker, Rules
 from cascade.runtime.ticket import HELD, RELEASED, WAITING, WITHDRAWN, Request, Ticket
 from cascade.runtime.timers import call_at
 from cascade.spec.amounts import MOST, UNITS, check_amount, to_units
-from cascade.spec.checks import check_duration, check_finite, check_name, check_priority, shown
+from cascade.spec.checks import (
+    check_duration,
+    check_finite,
+    check_name,
+    check_priority,
+    check_whole,
+    shown,
+)
 
 if TYPE_CHECKING:
     from cascade.ports import Connector
@@ -71,6 +79,7 @@ class ResourceManager(GrantQueue):
         "_thread",
         "_warned",
         "attached",
+        "oversight",
         "rules",
         "runs",
     )
@@ -103,6 +112,8 @@ class ResourceManager(GrantQueue):
         one whose loop was closed under it can go."""
         self.attached: dict[Connector, Attachment] = {}
         """The connectors over which rules come."""
+        self.oversight: Oversight | None = None
+        """The runs that are looked after from outside, if they are."""
         if capacity is not None:
             self.set_capacity(capacity)
 
@@ -445,9 +456,18 @@ class ResourceManager(GrantQueue):
             self._take_returned()
         return statistics(self)
 
-    def explain(self) -> list[Waiting]:
-        """Return why each waiter waits, in the order in which they stand."""
-        return explain(self)
+    def explain(self, most: int | None = None) -> list[Waiting]:
+        """Return why each waiter waits, in the order in which they stand.
+
+        Args:
+            most: how many at most, the first ones; None: all.
+
+        Raises:
+            TypeError, ValueError: `most` isn't a whole number ≥ 1.
+        """
+        if most is not None:
+            check_whole("most", most, 1)
+        return explain(self, most)
 
     def lacking(self, request: Request) -> tuple[str, ...]:
         """Return the names of the resources that keep a new request waiting now."""
@@ -608,6 +628,19 @@ class ResourceManager(GrantQueue):
     def tickets(self) -> list[Ticket]:
         """Return all tickets that are held or wait."""
         return [*self._held, *waiters(self)]
+
+    def oversee(self, overseer: Overseer) -> None:
+        """Tell somebody outside of the program of the runs that begin from now on."""
+        if self.oversight is None:
+            self.oversight = Oversight()
+        self.oversight.overseers.append(overseer)
+
+    def overlook(self, overseer: Overseer) -> None:
+        """Tell somebody no longer of what runs."""
+        if self.oversight is not None:
+            self.oversight.overseers.remove(overseer)
+            if not self.oversight.overseers:
+                self.oversight = None
 
     def add_resource(self, resource: Resource) -> None:
         """Make the resource of a rule known."""

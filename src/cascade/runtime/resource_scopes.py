@@ -200,12 +200,12 @@ class ResourceScope:
 
     async def _set_up(self, name: str, definition: ResourceDefinition) -> None:
         arguments = {parameter: self.values[needed] for parameter, needed in definition.needs}
-        keeper = self._starting[name] = _Keeper(definition, self._run.loop)
+        keeper = self._starting[name] = _Keeper(name, definition, self._run.loop)
         self.values[name] = await keeper.set_up(arguments)
         del self._starting[name], self._opening[name]
         self._kept.append(keeper)
         if (bus := self._run.bus) is not None:
-            bus.publish(ResourceSetUp(self._run.run_id, self._run.loop.time(), definition.name))
+            bus.publish(ResourceSetUp(self._run.run_id, self._run.loop.time(), name))
 
     async def close(self) -> list[BaseException]:
         """Tear everything down, the last set up first; return what that raised."""
@@ -228,7 +228,7 @@ class ResourceScope:
             error = await keeper.tear_down()
             if error is not None:
                 errors.append(error)
-            name = keeper.definition.name
+            name = keeper.name
             if name in self.values and (bus := self._run.bus) is not None:
                 now = self._run.loop.time()
                 bus.publish(ResourceTornDown(self._run.run_id, now, name, error))
@@ -242,9 +242,12 @@ class _Keeper:
     Cancel scopes and task groups inside a generator demand that one task does both.
     """
 
-    __slots__ = ("_loop", "_ready", "_stop", "_task", "definition")
+    __slots__ = ("_loop", "_ready", "_stop", "_task", "definition", "name")
 
-    def __init__(self, definition: ResourceDefinition, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, name: str, definition: ResourceDefinition, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.name = name  # by which it is wanted: the definition may stand in for another one
         self.definition = definition
         self._loop = loop
         self._ready: asyncio.Future[Any] = loop.create_future()

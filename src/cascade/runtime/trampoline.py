@@ -17,8 +17,11 @@ from cascade.runtime.resource_scopes import check_injections
 from cascade.runtime.run import to_the_end
 from cascade.runtime.timers import wait_until
 from cascade.runtime.turns import turn_of
+from cascade.spec.flow import LazyItem
+from cascade.spec.inputs import Env, Param
 from cascade.spec.lazy import LazyMap, LazyResult
 from cascade.spec.resource import Inject
+from cascade.spec.routing import Router
 from cascade.spec.tail_call import TailCall
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from cascade.spec.task import Task
 
 
-NOT_VALUES = frozenset({LazyResult, LazyMap, CoroutineType})
+NOT_VALUES = frozenset({LazyResult, LazyMap, LazyItem, Router, Param, Env, CoroutineType})
 """Types of what is no result of a task: something that nobody would run."""
 NOT_YET_VALUES = NOT_VALUES | {TailCall}
 """The same, and what says how the task goes on."""
@@ -135,6 +138,7 @@ async def run_steps(
                 note_attempt(run, node, tries)
                 await asyncio.sleep(0) if not pause else await wait_until(run.loop.time() + pause)
                 pause = None
+                run.node_resumed(node, tries)
                 continue
             if type(result) is not TailCall:
                 if type(result) in NOT_VALUES:

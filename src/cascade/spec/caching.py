@@ -91,12 +91,13 @@ class Cache:
         """Return what the value of a call is kept under, as 40 hexadecimal digits.
 
         Raises:
-            TypeError: the content of an argument can't be told; the error names it.
+            TypeError: the content of an argument, or of what the function has enclosed, can't be
+                told; the error names it.
         """
         values, keywords = bound
         fn: Any = task.fn
         name = f"{getattr(fn, '__module__', '')}.{getattr(fn, '__qualname__', task.name)}"
-        version = code_of(fn) if self.version is None else digest_of(self.version)
+        version = _code(task) if self.version is None else digest_of(self.version)
         if callable(self.key):
             content = digest_of(self.key(*values, **(keywords or {})))
         elif self.key is not None:
@@ -109,13 +110,26 @@ class Cache:
         return digest_of((name, task.name, version, content)).hex()
 
 
+def _code(task: Task[Any]) -> bytes:
+    try:
+        return code_of(task.fn)
+    except TypeError as error:
+        raise TypeError(
+            f"what the function of task {task.name!r} has enclosed: {error}; say what to go by "
+            "instead of its code with cs.cache(version=...)"
+        ) from error
+
+
 def _argument(task: Task[Any], place: int | str, value: Any) -> bytes:
     try:
         return digest_of(value)
     except (TypeError, ValueError) as error:
         names = list(inspect.signature(task.fn).parameters)
         name = names[place] if isinstance(place, int) and place < len(names) else place
-        raise type(error)(f"argument {name!r} of task {task.name!r}: {error}") from error
+        raise type(error)(
+            f"argument {name!r} of task {task.name!r}: {error}; say what to go by with "
+            "cs.cache(key=...)"
+        ) from error
 
 
 cache = Cache

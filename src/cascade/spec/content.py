@@ -25,9 +25,11 @@ from cascade.spec.checks import shown
 from cascade.spec.lazy import LazyResult
 from cascade.spec.resource import Inject
 
-_WRITTEN = (int, float, complex, bool, type(None), type(...))
+_WRITTEN = (float, complex, bool, type(None), type(...))
 _PRINTED = (date, time, timedelta, Decimal, Fraction, UUID, range, slice, Inject)
 """Types whose `repr` is all that they hold."""
+_HOLDERS = (list, tuple, dict, set, frozenset, str, bytes, bytearray, int, float, complex)
+"""Classes made of these hold something beside their attributes."""
 
 
 def digest_of(value: Any) -> bytes:
@@ -56,6 +58,8 @@ def _joined(kind: str, parts: Iterable[bytes]) -> bytes:
 
 def _digest(value: Any) -> bytes:
     kind = type(value)
+    if kind is int:  # not by repr: Python doesn't write out thousands of decimal digits
+        return _joined("int", [hex(value).encode()])
     if kind in _WRITTEN:
         text = value.hex() if kind is float else repr(value)
         return _joined(kind.__name__, [text.encode()])
@@ -82,7 +86,8 @@ def _parts(value: Any, kind: type) -> Iterable[bytes]:
     if isinstance(value, PurePath):
         return [str(value).encode("utf-8", "surrogateescape")]
     if isinstance(value, Enum):
-        return [value.name.encode()]
+        # A combination of flags, or none of them, may have no name.
+        return [value.name.encode()] if value.name else [b"", _digest(value.value)]
     if isinstance(value, (type, BuiltinFunctionType, ModuleType)):
         name = getattr(value, "__qualname__", value.__name__)
         return [f"{getattr(value, '__module__', '')}.{name}".encode()]
@@ -90,19 +95,30 @@ def _parts(value: Any, kind: type) -> Iterable[bytes]:
         return _code(value)
     if isinstance(value, (FunctionType, MethodType, functools.partial)):
         return [code_of(value)]
-    if kind.__module__.partition(".")[0] == "numpy" and hasattr(value, "dtype"):
+    if kind.__module__ == "numpy" and hasattr(value, "dtype") and hasattr(value, "tobytes"):
         shape = repr((value.dtype.descr if value.dtype.names else value.dtype.str, value.shape))
         content = _digest(value.tolist()) if value.dtype.hasobject else value.tobytes()
         return [shape.encode(), content]
-    if is_dataclass(value) and not isinstance(value, type):
-        return [_digest([(field.name, getattr(value, field.name)) for field in fields(value)])]
+    if is_dataclass(value) and not isinstance(value, _HOLDERS):
+        return [_digest(_attributes(value, kind))]
     try:
         return [pickle.dumps(value, protocol=5)]
     except Exception as error:
-        raise TypeError(
-            f"the content of {shown(value)} can't be told: {error}; say what to go by with "
-            "cs.cache(key=...)"
-        ) from error
+        raise TypeError(f"the content of {shown(value)} can't be told: {error}") from error
+
+
+def _attributes(value: Any, kind: type) -> dict[str, Any]:
+    """Return the fields of an object of a dataclass, and what else it has been given.
+
+    What a `functools.cached_property` has left there follows from the rest.
+    """
+    names = [field.name for field in fields(value) if hasattr(value, field.name)]
+    more = [
+        name
+        for name in getattr(value, "__dict__", ())
+        if not isinstance(getattr(kind, name, None), functools.cached_property)
+    ]
+    return {name: getattr(value, name) for name in [*names, *more]}
 
 
 def code_of(function: Callable[..., Any]) -> bytes:
@@ -123,6 +139,11 @@ def code_of(function: Callable[..., Any]) -> bytes:
     name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}"
     code = getattr(function, "__code__", None)
     if code is None:
+        wrapped = getattr(function, "__wrapped__", None)  # as with functools.lru_cache
+        if wrapped is not None:
+            return _joined("wrapped", [name.encode(), code_of(wrapped)])
+        if not hasattr(function, "__qualname__"):  # an object that can be called
+            return _joined("object", [code_of(type(function).__call__), _digest(function)])
         return _joined("callable", [name.encode()])
     plain: Any = function
     defaults = _digest((plain.__defaults__, plain.__kwdefaults__))

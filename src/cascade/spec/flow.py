@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 from cascade.spec.checks import shown
 from cascade.spec.lazy import LazyResult, make_lazy
@@ -106,9 +106,17 @@ def sequence(*calls: LazyResult[Any]) -> LazyResult[Any]:
     return last
 
 
+@overload
 def pipeline(
     value: Any, *steps: *tuple[*tuple[Callable[[Any], Any], ...], Callable[[Any], LazyResult[T]]]
-) -> LazyResult[T]:
+) -> LazyResult[T]: ...
+@overload
+def pipeline(
+    value: Any, first: Callable[[Any], Any], /, *steps: Callable[[Any], Any]
+) -> LazyResult[Any]: ...
+def pipeline(  # type: ignore[misc] # mypy doesn't see that it takes what the first one does
+    value: Any, *steps: Callable[[Any], Any]
+) -> LazyResult[Any]:
     """Feed a value through tasks: each gets the result of the one before.
 
     Args:
@@ -132,4 +140,4 @@ def pipeline(
             raise TypeError(
                 f"step {place + 1}, {name}, must return a lazy result, got {shown(result)}"
             )
-    return cast("LazyResult[T]", result)
+    return cast("LazyResult[Any]", result)

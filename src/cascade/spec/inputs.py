@@ -29,6 +29,7 @@ MISSING: Any = _Missing()
 YES = frozenset({"1", "true", "yes", "on"})
 NO = frozenset({"0", "false", "no", "off"})
 _NUMBERS = (int, float, complex)
+_COLLECTIONS = (list, tuple, set, frozenset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,18 @@ class InputDeclaration:
     def convert(self, value: Any) -> Any:
         """Return the value of the declared type.
 
-        Text is parsed; a value that is of the type already stays as it is. A number is never cut
-        to a whole one.
+        Text is parsed; a value that is of the type already stays as it is, and so does None where
+        it is the default. A number is never cut to a whole one, and text never taken apart into
+        its letters.
 
         Raises:
             TypeError, ValueError: that can't be done; the error names the input.
         """
         made = self.type
+        if value is None and self.default is None:
+            return None
+        if made in _COLLECTIONS and isinstance(value, (str, bytes)):
+            raise TypeError(f"{self._refusal(value)}: say how to read it with type=<a function>")
         if inspect.isclass(made):
             if type(value) is bool and made in _NUMBERS:
                 raise TypeError(self._refusal(value))
@@ -143,7 +149,8 @@ class Param(Input[T_co]):
         Args:
             name: its name in ``params=``, and on the command line.
             default: its value when none is given; without one it must be given. Text is converted
-                as a value that is given would be; None stays None.
+                as a value that is given would be; None stays None, and with a function as `type`
+                anything but text stays as it is.
             type: makes a value of what is given: a class such as int, float, bool or
                 `pathlib.Path`, or a function. Values that are of the class already stay. When it
                 isn't said it is that of the default, or str.
@@ -155,9 +162,13 @@ class Param(Input[T_co]):
         return _declare(cls, "parameter", name, default, type, description)
 
     @overload
+    def __init__(self: Param[str], name: str, *, description: str = ...) -> None: ...
+    @overload
     def __init__(
-        self: Param[str], name: str, default: Any = ..., *, description: str = ...
+        self: Param[str | None], name: str, default: None, *, description: str = ...
     ) -> None: ...
+    @overload
+    def __init__(self, name: str, default: T_co, *, description: str = ...) -> None: ...
     @overload
     def __init__(
         self,
@@ -196,9 +207,13 @@ class Env(Input[T_co]):
         return _declare(cls, "environment variable", name, default, type, description)
 
     @overload
+    def __init__(self: Env[str], name: str, *, description: str = ...) -> None: ...
+    @overload
     def __init__(
-        self: Env[str], name: str, default: Any = ..., *, description: str = ...
+        self: Env[str | None], name: str, default: None, *, description: str = ...
     ) -> None: ...
+    @overload
+    def __init__(self, name: str, default: T_co, *, description: str = ...) -> None: ...
     @overload
     def __init__(
         self,
@@ -231,7 +246,9 @@ def _declare(
     if isinstance(default, LazyResult):
         raise TypeError(f"the default of {kind} {name!r} must be a value, got {default!r}")
     declaration = InputDeclaration(kind, name, default, made, description)
-    if default is not MISSING and default is not None:
+    if isinstance(default, str) or (
+        inspect.isclass(made) and default is not MISSING and default is not None
+    ):
         declaration = InputDeclaration(kind, name, declaration.convert(default), made, description)
     return make_lazy(INPUT, ((declaration,), None), kind=cls)
 

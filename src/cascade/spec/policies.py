@@ -63,7 +63,7 @@ class Retry:
         if attempt >= self.max_attempts or not isinstance(error, self.on):
             return None
         try:
-            pause = self.delay * self.backoff ** (attempt - 1)
+            pause = self.delay and self.delay * self.backoff ** (attempt - 1)
         except OverflowError:
             pause = math.inf
         pause = max(pause, _asked_by(error))

@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar, cast
 
 from cascade.spec.checks import shown
 from cascade.spec.lazy import LazyResult, make_lazy
+from cascade.spec.template import find_leaf
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -31,9 +32,22 @@ class Router(LazyResult[T_co]):
             branches: the lazy results to choose from, by key.
 
         Raises:
-            TypeError: `branches` isn't a mapping of lazy results.
+            TypeError: `branches` isn't a mapping of lazy results, or `selector` is a task that
+                wasn't called, or a container with lazy results in it, which would be no key.
             ValueError: there are none.
         """
+        from cascade.spec.task import ROUTER, Task
+
+        if isinstance(selector, Task):
+            raise TypeError(
+                f"selector must be a call of a task, got {selector!r} itself: call it first"
+            )
+        held = None if isinstance(selector, LazyResult) else find_leaf(selector, LazyResult)
+        if held is not None:
+            raise TypeError(
+                f"selector must be one lazy result, got {shown(selector)}, which holds {held!r}: "
+                "compute the key in a task"
+            )
         if not isinstance(branches, Mapping):
             raise TypeError(f"branches must map keys to lazy results, got {shown(branches)}")
         if not branches:
@@ -44,8 +58,6 @@ class Router(LazyResult[T_co]):
         found = [selector] if isinstance(selector, LazyResult) else []
         dependencies = tuple({id(lazy): lazy for lazy in [*found, *branches.values()]}.values())
         keys, values = tuple(branches), tuple(branches.values())
-        from cascade.spec.task import ROUTER
-
         made: Any = make_lazy(ROUTER, ((selector, keys, values), None), dependencies, kind=cls)
         return cast("Router[T_co]", made)
 

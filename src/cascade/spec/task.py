@@ -140,7 +140,7 @@ class Task(Generic[T_co]):
         name: str = getattr(self, "__qualname__", self.name)
         if self.__module__ != "__main__" and _found(self.__module__, name) is self:
             return name
-        parts = self.fn, self.name, self.mode, self.tags, self.timeout
+        parts = self.fn, self.name, self.mode, self.tags, self.timeout, self.pure
         return _again, (self.__module__, name, *parts)
 
     def __repr__(self) -> str:
@@ -275,7 +275,8 @@ def task(
 
     Raises:
         TypeError: it isn't a function, its signature isn't known, it is a generator function,
-            an ``async def`` was given a mode, a tag isn't a string, or `timeout` isn't a number.
+            an ``async def`` was given a mode, a tag isn't a string, `timeout` isn't a number, or
+            `pure` isn't a bool.
         ValueError: an unknown mode, an empty name, or a `timeout` that isn't above 0.
     """
     if name is not None:
@@ -288,6 +289,8 @@ def task(
     if mode is not None and mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
     limit = None if timeout is None else check_timeout("timeout", timeout)
+    if not isinstance(pure, bool):
+        raise TypeError(f"pure must be True or False, got {shown(pure)}")
 
     def declare(function: Callable[..., Any]) -> Task[Any]:
         if isinstance(function, staticmethod):

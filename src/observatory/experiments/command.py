@@ -20,3 +20,11 @@ def bottleneck() -> None:
     from observatory.experiments.run_bottleneck import main
 
     main()
+
+
+def observatory() -> None:
+    """Run `observatory.experiments.run_observatory.main`."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    from observatory.experiments.run_observatory import main
+
+    main()

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Annotated, Any, NoReturn
 
 from cascade import testing
@@ -21,6 +22,9 @@ from observatory.extras import require
 require("observatory.experiments", "numpy", "typer")
 
 import typer  # noqa: E402 - after the line that says what is missing
+
+called_as: ContextVar[str | None] = ContextVar("observatory_called_as", default=None)
+"""How the command is called that runs, if that is another name than its own."""
 
 
 def some_seed() -> int:
@@ -103,8 +107,12 @@ class Console:
     """
 
     def __init__(self, program: str) -> None:
-        self.program = program
-        """The name of the command."""
+        self._program = program
+
+    @property
+    def program(self) -> str:
+        """The name of the command: the one that it is called by, or else its own."""
+        return called_as.get() or self._program
 
     def refuse(self, message: str) -> NoReturn:
         """End the command with exit code 2 and one line.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 from tests.adapters.executors import process_calls
 
-from cascade.adapters.executors import process_worker
+from cascade.adapters.executors import process_worker, worker_process
 from cascade.adapters.executors.local import LocalExecutor
 from cascade.errors import MissingExtraError, RemoteError, WorkerDiedError
 from cascade.ports import ProcessCall
@@ -400,6 +402,48 @@ class TestClosing:
                 await queued
 
         office.run(main())
+
+
+class TestWithoutOne:
+    """What nobody has closed ends when nobody can use it any more."""
+
+    def test_with_its_executor(self, office: Office) -> None:
+        async def main() -> int:
+            executor = LocalExecutor(processes=1)
+            return int(await executor.execute(process_calls.pid, "process"))
+
+        pid = office.run(main())
+        give_up = time.monotonic() + LIMIT
+        while is_known(pid):
+            gc.collect()
+            assert time.monotonic() < give_up, "it lives on"
+            time.sleep(0.01)
+
+    def test_with_a_loop_that_is_closed_under_calls(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(worker_process, "GLANCE", 0.02)
+        marks = [tmp_path / name for name in ("one", "two")]
+        loop = asyncio.new_event_loop()
+
+        async def main() -> tuple[int, list[weakref.ref[Any]]]:
+            executor = LocalExecutor(processes=3)
+            idle = await executor.execute(process_calls.pid, "process")
+            jobs = []
+            for mark in marks:
+                call = ProcessCall(process_calls.stuck_in_c, (mark,), {}, "stuck")
+                jobs.append(executor.execute(call, "process"))
+            await until(lambda: all(mark.exists() for mark in marks))
+            return idle, [weakref.ref(job) for job in jobs]
+
+        idle, jobs = loop.run_until_complete(main())
+        loop.close()
+        give_up = time.monotonic() + LIMIT
+        pids = [idle, *map(number_at, marks)]
+        while any(map(is_known, pids)) or any(job() is not None for job in jobs):
+            gc.collect()
+            assert time.monotonic() < give_up, "they live on"
+            time.sleep(0.01)
 
 
 class TestLoops:

@@ -110,8 +110,8 @@ class FileCache:
             return Hit(decode(json.loads(content)))
         try:
             return Hit(pickle.loads(content))
-        except (AttributeError, ImportError, IndexError, TypeError, pickle.UnpicklingError):
-            return None  # of a class that has gone, or has changed
+        except Exception:
+            return None  # of a class that has gone or has changed: its code may raise anything
 
     def _write(self, place: Path, until: float, content: bytes) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import weakref
 from typing import Any
 
 from cascade.adapters.executors.process_messages import outcome_of, request_of
@@ -60,11 +61,14 @@ class ProcessJob(Job):
 class Work:
     """A call that is made in a process; called by a thread, killed by the loop."""
 
-    __slots__ = ("_call", "_lock", "_pool", "_worker", "killed")
+    __slots__ = ("_call", "_lock", "_loop", "_pool", "_worker", "killed")
 
-    def __init__(self, call: ProcessCall, pool: ProcessPool) -> None:
+    def __init__(
+        self, call: ProcessCall, pool: ProcessPool, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._call = [call]
         self._pool = pool
+        self._loop = loop
         self._lock = threading.Lock()
         self._worker: WorkerProcess | None = None
         self.killed = False
@@ -89,7 +93,7 @@ class Work:
                 self._worker = worker
                 wanted = not self.killed
             if wanted:
-                answer = worker.ask(request)
+                answer = worker.ask(request, lambda: not self._loop.is_closed())
         finally:
             with self._lock:
                 self._worker = None
@@ -113,7 +117,8 @@ class Work:
 class ProcessPool:
     """Makes calls in processes, in the order in which they came, up to `limit` at a time.
 
-    Processes are started as they are needed, and make one call after the other until `close`.
+    Processes are started as they are needed, and make one call after the other until `close`. They
+    end, too, when nobody knows the pool any more, and when the loop is closed under a call.
     """
 
     def __init__(self, limit: int) -> None:
@@ -123,11 +128,13 @@ class ProcessPool:
         self._lock = threading.Lock()
         self._ending = threading.Lock()
         self._abandoned = False
+        end = weakref.finalize(self, _end_unattended, self._threads, self._workers)
+        end.atexit = False  # at the end of the program there may be calls; they are killed then
 
     def submit(self, call: ProcessCall, loop: asyncio.AbstractEventLoop) -> ProcessJob:
         """Queue a call."""
         job = ProcessJob(loop=loop)
-        job.work = work = Work(call, self)
+        job.work = work = Work(call, self, loop)
         job.errand = self._threads.errand(work, contextvars.copy_context(), loop, job)
         if getattr(loop, "virtual", False):
             job.clock = loop
@@ -204,3 +211,11 @@ class ProcessPool:
                 with self._lock:
                     self._workers.discard(worker)
             self._idle.clear()
+
+
+def _end_unattended(threads: ThreadPool, workers: set[WorkerProcess]) -> None:
+    """End what belonged to a pool that is gone; it has no calls then."""
+    threads.close()
+    for worker in workers:
+        worker.end()
+    workers.clear()

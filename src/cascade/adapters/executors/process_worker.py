@@ -155,13 +155,13 @@ def _described(error: BaseException) -> tuple[bytes, bytes, bytes, bytes]:
 def end_with(lifeline: int) -> None:
     """Let this process be killed when the other end of a pipe is closed, whatever it is doing.
 
-    Linux does it by itself, so that it works in the midst of C code too. Elsewhere a thread waits
-    for it.
+    So are the others of its process group, which it leads. Linux does it by itself, so that it
+    works in the midst of C code too. Elsewhere a thread waits for it.
     """
     try:
         import fcntl
 
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpid())
         fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
     except (ImportError, AttributeError):
@@ -177,7 +177,7 @@ def end_with(lifeline: int) -> None:
 
 def _end_at_the_close_of(lifeline: int) -> None:
     os.read(lifeline, 1)
-    os._exit(1)
+    os.killpg(os.getpid(), signal.SIGKILL)
 
 
 def main(channel: int, lifeline: int) -> None:

@@ -90,6 +90,7 @@ class Outcomes:
                 loop.call_soon_threadsafe(self._deliver)
         except RuntimeError:
             # The loop was closed under a running call: nobody is left to take the result.
+            self._waking = False
             self._arrived.clear()
 
     def _deliver(self) -> None:
@@ -173,7 +174,8 @@ class ThreadPool:
         self._workers: list[_Worker] = []
         self._made = 0
         self._closed = False
-        self._lock = threading.Lock()
+        # Whoever forgets a pool of processes closes its threads, be it in the midst of anything.
+        self._lock = threading.RLock()
         self._outcomes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outcomes] = WeakKeyDictionary()
         self._latest: tuple[Callable[[], Any], Any] = (_nothing, None)
 

@@ -8,15 +8,18 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from cascade.adapters.executors import process_worker
 from cascade.adapters.executors.process_worker import Frame, receive, send
+from cascade.child_groups import ChildGroup
 
 GRACE = 0.5
 """Seconds that an idle process has to end by itself."""
+GLANCE = 1.0
+"""Seconds between two looks at whether anybody still waits for a call."""
 
 
 class WorkerProcess:
@@ -30,7 +33,6 @@ class WorkerProcess:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._told_path: list[str] | None = None
         self._watch: int | None = None
         lifeline, self._lifeline = os.pipe()
@@ -49,6 +51,7 @@ class WorkerProcess:
         finally:
             theirs.close()
             os.close(lifeline)
+        self._group = ChildGroup(self._process.pid)
         self._waiting = select.poll()
         self._waiting.register(self._channel, select.POLLIN)
         with suppress(OSError, AttributeError):  # where there is none, the socket's end must do
@@ -64,11 +67,19 @@ class WorkerProcess:
         """Whether it is there and says nothing, as it does between two calls."""
         return not self._waiting.poll(0)
 
-    def ask(self, frames: Sequence[Frame]) -> list[bytearray] | None:
-        """Send a call and wait for the answer; None if the process has ended meanwhile."""
+    def ask(self, frames: Sequence[Frame], is_wanted: Callable[[], bool]) -> list[bytearray] | None:
+        """Send a call and wait for the answer.
+
+        Args:
+            frames: the call.
+            is_wanted: whether anybody waits for it; asked about once a second.
+
+        Returns:
+            The answer; None if the process has ended, or nobody wants it any more.
+        """
         try:
             send(self._channel.fileno(), [self._news_of_path(), *frames])
-            return receive(self._channel.fileno(), self._wait)
+            return receive(self._channel.fileno(), partial(self._wait, is_wanted))
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return None
 
@@ -78,21 +89,21 @@ class WorkerProcess:
         self._told_path = [*sys.path]
         return process_worker.pickled(self._told_path)
 
-    def _wait(self) -> None:
+    def _wait(self, is_wanted: Callable[[], bool]) -> None:
         """Wait until there is something to read.
 
         A process that has ended may have left children, who keep its socket open.
         """
-        channel = self._channel.fileno()
-        if channel not in [found for found, _ in self._waiting.poll()]:
+        while not (found := self._waiting.poll(GLANCE * 1000)):
+            if not is_wanted():
+                raise EOFError("nobody waits for it")
+        if self._channel.fileno() not in [number for number, _ in found]:
             raise EOFError("the process has ended")
 
     def kill(self) -> None:
         """Kill the process and those it has started, unless it has been reaped; from any thread."""
-        with self._lock:
-            if self._process.returncode is None:
-                with suppress(ProcessLookupError, PermissionError):  # it is ending just now
-                    os.killpg(self._process.pid, signal.SIGKILL)
+        with suppress(PermissionError):  # it is ending just now
+            self._group.signal(signal.SIGKILL)
 
     def end(self) -> int:
         """Kill the process, wait until it is gone, and return what it ended with.
@@ -100,12 +111,8 @@ class WorkerProcess:
         For one that was about to end already that is its own exit code or signal.
         """
         self.kill()
-        if hasattr(os, "waitid"):
-            # Not by `wait` at once: in between, the number might already be somebody else's.
-            with suppress(ChildProcessError):
-                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
-        with self._lock:
-            code = self._process.wait()
+        self._group.let_go()  # before it is reaped, when its number might become somebody else's
+        code = self._process.wait()
         self._close()
         return code
 

@@ -1,0 +1,298 @@
+"""Server: a Unix socket over which the programs of the same user ask a `Desk`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import struct
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from cascade.control.audit import Who, user_name
+from cascade.control.desk import Desk
+from cascade.control.messages import (
+    LARGEST,
+    RefusedError,
+    Request,
+    decode,
+    encode,
+    request_of,
+)
+from cascade.control.place import SUFFIX, socket_path
+from cascade.control.quiet import QuietLog
+from cascade.errors import ControlError
+
+MOST_CONNECTIONS = 100
+"""How many may be connected at the same time."""
+MOST_UNREAD = 1024 * 1024
+"""Bytes that wait for whoever doesn't read them, before snapshots are left out."""
+OFTEN, SELDOM = 0.1, 60.0
+"""Seconds from one snapshot to the next, at least and at most."""
+EVERY = 1.0
+"""Seconds from one snapshot to the next when nothing is said."""
+SHARE = 0.05
+"""How much of its time the loop may spend on snapshots: those of large worlds come less often."""
+
+
+class Server:
+    """Listens for commands.
+
+    Args:
+        desk: answers them.
+        place: the directory of the socket.
+        loop: where the desk is used; a real one.
+    """
+
+    def __init__(self, desk: Desk, place: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self.desk = desk
+        """What answers."""
+        self.quiet = QuietLog(loop.time)
+        """Where wrong messages are told."""
+        self.connections: set[Connection] = set()
+        """Who is connected."""
+        self._path = socket_path(place, desk.program)
+        self._loop = loop
+        self._server: asyncio.AbstractServer | None = None
+        self._identity: tuple[int, int] | None = None
+
+    async def open(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            ControlError: a program of that name listens already, or the socket can't be made.
+        """
+        listening = bind(self._path)
+        try:
+            found = os.stat(self._path)
+            self._identity = found.st_dev, found.st_ino
+            self._server = await self._loop.create_unix_server(
+                lambda: Connection(self, self._loop), sock=listening
+            )
+        except BaseException:
+            listening.close()
+            self._unlink()
+            raise
+
+    async def close(self) -> None:
+        """Listen no longer, and end all connections."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        for connection in list(self.connections):
+            connection.close()
+        self._unlink()
+
+    def _unlink(self) -> None:
+        """Remove the socket, unless another program has put its own there."""
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(self._path)
+            if self._identity == (found.st_dev, found.st_ino):
+                os.unlink(self._path)
+
+
+def bind(path: Path) -> socket.socket:
+    """Return a listening socket; one that a dead program has left behind is replaced.
+
+    Raises:
+        ControlError: a living program has it, or it can't be made.
+    """
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listening.setblocking(False)
+        with _locked(path.parent):
+            if is_alive(path):
+                raise ControlError(f"a program with the name {path.name.removesuffix(SUFFIX)} runs")
+            path.unlink(missing_ok=True)
+            listening.bind(str(path))
+            os.chmod(path, 0o600)
+            listening.listen(MOST_CONNECTIONS)
+    except OSError as error:
+        listening.close()
+        raise ControlError(f"the control socket {path} can't be made: {error}") from error
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+@contextlib.contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """Let no other program look for sockets of the dead meanwhile."""
+    descriptor = os.open(place / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_alive(path: Path) -> bool:
+    """Whether somebody listens on a socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except OSError as error:
+            # A full backlog, or one who is slow: somebody is there.
+            return error.errno not in (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTSOCK)
+    return True
+
+
+class Connection(asyncio.Protocol):
+    """One who has connected."""
+
+    def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+        self._server = server
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._rest = b""
+        self._who = Who("nobody", None, "socket")
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch: Request | None = None
+        self._every = EVERY
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let in the same user only, and root."""
+        self._transport = transport = cast("asyncio.Transport", transport)
+        peer = peer_of(transport)
+        if peer is None or peer[1] not in (0, os.geteuid()):
+            self._server.quiet.warn(f"a connection of user {peer and peer[1]} was refused")
+            transport.abort()
+            return
+        if len(self._server.connections) >= MOST_CONNECTIONS:
+            self._say({"ok": False, "error": "too many connections"})
+            transport.close()
+            return
+        self._server.connections.add(self)
+        self._who = Who(user_name(peer[1]), peer[0], "socket")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._server.connections.discard(self)
+        self._stop_watching()
+        self._transport = None
+
+    def close(self) -> None:
+        """End it."""
+        self._stop_watching()
+        if self._transport is not None:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer what is complete, line by line."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if self._transport is None or self._transport.is_closing():
+                return
+            if len(line) > LARGEST:
+                self._too_large()
+                return
+            if line.strip():
+                self._obey(line)
+        if len(self._rest) > LARGEST:
+            self._too_large()
+
+    def _too_large(self) -> None:
+        self._rest = b""
+        self._reject(f"a message must be of at most {LARGEST} bytes")
+        self.close()
+
+    def _obey(self, line: bytes) -> None:
+        message: dict[str, Any] = {}
+        try:
+            message = decode(line)
+            request = request_of(message)
+        except RefusedError as refused:
+            self._reject(str(refused), message.get("id"))
+            return
+        number = request.id
+        try:
+            if request.command == "watch":
+                self._begin_to_watch(request)
+            else:
+                self._say({"id": number, "ok": True, **self._answer(request)})
+        except RefusedError as refused:
+            self._say({"id": number, "ok": False, "error": str(refused)})
+        except Exception as error:
+            # What runs must go on, whatever is wrong here.
+            self._fail(number, error)
+
+    def _answer(self, request: Request) -> Mapping[str, Any]:
+        return self._server.desk.answer(request, self._who)
+
+    def _fail(self, number: Any, error: Exception) -> None:
+        """Answer that something is wrong in here."""
+        self._server.quiet.warn("a command failed", error=error)
+        self._say({"id": number, "ok": False, "error": f"failed inside: {error!r}"[:1000]})
+
+    def _reject(self, reason: str, number: Any = None) -> None:
+        """Answer what is no command at all; with its number, if that is one."""
+        self._server.quiet.warn(f"{self._who} has sent what is no command: {reason[:200]}")
+        known = number if isinstance(number, (int, str)) else None
+        self._say({"id": known, "ok": False, "error": reason})
+
+    def _say(self, message: Mapping[str, Any]) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(encode(message))
+
+    # Watching
+
+    def _begin_to_watch(self, request: Request) -> None:
+        every = request.said["every"]
+        self._every = min(SELDOM, max(OFTEN, EVERY if every is None else every))
+        if self._watch is None:
+            self._server.desk.watch_begins()
+        self._watch = request
+        if self._timer is not None:
+            self._timer.cancel()
+        self._show()
+
+    def _show(self) -> None:
+        """Send a snapshot, unless the last ones haven't been read; and so on."""
+        transport = self._transport
+        if self._watch is None or transport is None or transport.is_closing():
+            return
+        desk, number, pause = self._server.desk, self._watch.id, self._every
+        if transport.get_write_buffer_size() > MOST_UNREAD:
+            desk.dropped += 1
+        else:
+            began = time.perf_counter()
+            try:
+                found = desk.look()
+                cost = (time.perf_counter() - began) * max(1, desk.watchers)
+                pause = max(pause, min(SELDOM, cost / SHARE))
+                self._say({"id": number, "ok": True, **found, "every": pause})
+            except Exception as error:  # the next one may be right
+                self._fail(number, error)
+        self._timer = self._loop.call_later(pause, self._show)
+
+    def _stop_watching(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._watch is not None:
+            self._watch = None
+            self._server.desk.watch_ends()
+
+
+def peer_of(transport: asyncio.BaseTransport) -> tuple[int, int] | None:
+    """Return the process and the user at the other end of a socket; None if that can't be told."""
+    end = transport.get_extra_info("socket")
+    with socket.socket(fileno=os.dup(end.fileno())) as own:
+        if hasattr(socket, "SO_PEERCRED"):
+            size = struct.calcsize("3i")
+            process, user, _ = struct.unpack(
+                "3i", own.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+            )
+            return process, user
+        local_peercred = getattr(socket, "LOCAL_PEERCRED", None)  # macOS, FreeBSD: struct xucred
+        if local_peercred is not None:
+            answer = own.getsockopt(0, local_peercred, struct.calcsize("2ih16i"))
+            return 0, struct.unpack_from("2i", answer)[1]
+    return None

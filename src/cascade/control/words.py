@@ -1,0 +1,64 @@
+"""Amounts, rates and durations as they are typed and shown."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds that a duration such as "10m", "1h30m", "90s" or "90" takes.
+
+    Raises:
+        ValueError: it is none, or isn't above 0.
+    """
+    cleaned = text.strip().lower()
+    try:
+        seconds = float(cleaned)
+    except ValueError:
+        parts = _PART.findall(cleaned)
+        if not parts or "".join(number + unit for number, unit in parts) != cleaned:
+            raise ValueError(
+                f'must be a duration such as "10m", "1h30m" or "90s", got {text!r}'
+            ) from None
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"must be above 0 seconds, got {text!r}")
+    return seconds
+
+
+def duration_in_words(seconds: float) -> str:
+    """Return a duration in the form in which it can be typed."""
+    if seconds < 60 or seconds != int(seconds):
+        return f"{seconds:g}s"
+    left, parts = int(seconds), []
+    for unit in ("d", "h", "m", "s"):
+        size = int(_UNITS[unit])
+        if left >= size:
+            parts.append(f"{left // size}{unit}")
+            left %= size
+    return "".join(parts)
+
+
+def amount_in_words(amount: float | None) -> str:
+    """Return an amount; None is no limit."""
+    return "none" if amount is None else f"{amount:g}"
+
+
+def rate_in_words(per_second: float | None) -> str:
+    """Return a rate in the form in which it can be typed; None is no limit."""
+    if per_second is None:
+        return "none"
+    for unit in ("s", "m", "h", "d"):
+        amount = per_second * _UNITS[unit]
+        if abs(amount - round(amount)) < 1e-9 * max(1.0, amount) and amount >= 1:
+            return f"{round(amount)}/{unit}"
+    return f"{per_second * _UNITS['d']:g}/d"
+
+
+def quoted(text: str) -> str:
+    """Return a word as it can be typed into a shell."""
+    return shlex.quote(text)

@@ -1,0 +1,414 @@
+"""What is asked for from outside is done, and what came of it is said in numbers that are true."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.control.worlds import World
+
+import cascade as cs
+from cascade.control import snapshot
+from cascade.control.audit import Trail
+from cascade.control.messages import RefusedError
+from cascade.runtime.constraints import ConstraintManager
+from cascade.runtime.events import RunFinished, TaskFinished
+from cascade.testing import run_virtual
+
+
+def in_a_world(agents: int, slots: int | None, story: Any) -> Any:
+    """Let a story happen in a world that has come to rest after 10.5 seconds."""
+
+    async def main() -> Any:
+        world = World(agents, slots)
+        await asyncio.sleep(10.5)
+        try:
+            return await story(world)
+        finally:
+            await world.end()
+
+    return run_virtual(main())
+
+
+def test_it_tells_who_is_there() -> None:
+    async def story(world: World) -> None:
+        found = world.ask("ps")
+        assert (found["name"], found["engines"], found["runs"]) == ("world", 6, 6)
+        assert found["tasks"]["running"] == 2
+        assert found["tasks"]["waiting"] == 4
+        assert found["seconds"] == 10.5
+
+    in_a_world(6, 2, story)
+
+
+class TestLimits:
+    def test_a_lower_one_says_how_many_are_too_many(self) -> None:
+        async def story(world: World) -> None:
+            answer = world.ask("limit", resource="slot", amount=1)
+            assert answer["effect"] == (
+                "slot: 4 → 1; 4 in use, 2 wait; 3 too many go on until they end"
+            )
+            assert answer["undo"] == "cascade limit slot=4"
+            await asyncio.sleep(2)
+            assert world.manager.statistics().resources["slot"].used == 1
+
+        in_a_world(6, 4, story)
+
+    def test_one_for_a_time_goes_back_and_says_so(self) -> None:
+        async def story(world: World) -> None:
+            world.ask("limit", resource="slot", amount=1, **{"for": 30})
+            await asyncio.sleep(29)
+            assert world.manager.statistics().resources["slot"].capacity == 1
+            await asyncio.sleep(2)
+            assert world.manager.statistics().resources["slot"].capacity == 4
+            first, last = world.ask("log")["entries"]
+            assert first["command"] == "limit slot=1 --for 30"
+            assert "its time is up" in last["effect"]
+
+        in_a_world(6, 4, story)
+
+    def test_one_that_is_set_again_meanwhile_stays(self) -> None:
+        async def story(world: World) -> None:
+            world.ask("limit", resource="slot", amount=1, **{"for": 30})
+            world.ask("limit", resource="slot", amount=2)
+            await asyncio.sleep(60)
+            assert world.manager.statistics().resources["slot"].capacity == 2
+
+        in_a_world(6, 4, story)
+
+    def test_what_was_there_for_a_time_only_is_not_what_comes_back(self) -> None:
+        async def story(world: World) -> None:
+            world.ask("limit", resource="slot", amount=1, **{"for": 30})
+            await asyncio.sleep(10)
+            world.ask("limit", resource="slot", amount=2, **{"for": 30})
+            await asyncio.sleep(25)
+            assert world.manager.statistics().resources["slot"].capacity == 2
+            await asyncio.sleep(10)
+            assert world.manager.statistics().resources["slot"].capacity == 4
+            assert len(world.ask("log")["entries"]) == 3
+
+        in_a_world(6, 4, story)
+
+    def test_one_for_a_time_goes_back_when_nobody_could_take_it_back_later(self) -> None:
+        async def story(world: World) -> None:
+            world.ask("limit", resource="slot", amount=1, **{"for": 30})
+            world.desk.overlook(world.constraints)
+            assert world.manager.statistics().resources["slot"].capacity == 4
+            await asyncio.sleep(60)
+            assert len(world.desk.trail.entries) == 2
+
+        in_a_world(6, 4, story)
+
+    @pytest.mark.parametrize(
+        ("said", "problem"),
+        [
+            ({"resource": "slto", "amount": 1}, "there is no resource slto; did you mean slot"),
+            ({"resource": "slot", "amount": -1}, "must be a finite number ≥ 0"),
+            ({"resource": "rule:x", "amount": 1}, "there is no resource rule:x"),
+        ],
+    )
+    def test_one_that_cannot_be_changes_nothing(self, said: dict[str, Any], problem: str) -> None:
+        async def story(world: World) -> None:
+            with pytest.raises(RefusedError, match=problem):
+                world.ask("limit", **said)
+            assert world.manager.statistics().resources["slot"].capacity == 4
+            (entry,) = world.ask("log")["entries"]
+            assert entry["effect"].startswith("refused: ")
+
+        in_a_world(6, 4, story)
+
+    def test_a_rate_is_set_and_goes_back(self) -> None:
+        async def story(world: World) -> None:
+            world.manager.set_rate("api", 10.0)
+            answer = world.ask("rate", resource="api", rate="30/m", **{"for": 5})
+            assert answer["effect"] == "api: 10/s → 30/m; 0 wait; for 5s"
+            assert answer["undo"] == "cascade rate api 10/s"
+            assert world.manager.statistics().resources["api"].per_second == 0.5
+            with pytest.raises(RefusedError, match="api is a rate, not a capacity"):
+                world.ask("limit", resource="api", amount=1)
+            await asyncio.sleep(6)
+            assert world.manager.statistics().resources["api"].per_second == 10
+
+        in_a_world(1, 1, story)
+
+
+class TestRules:
+    def test_a_pause_says_whom_it_stops(self) -> None:
+        async def story(world: World) -> None:
+            said = {"scope": "task:agent", "type": "pause", "params": {}}
+            answer = world.ask("rule", **said)
+            assert answer["effect"] == "6 tasks match; 2 running go on, 4 wait"
+            await asyncio.sleep(5)
+            assert world.manager.statistics().holding == 0
+            answer = world.ask("lift", type="pause")
+            assert answer["effect"] == "lifted pause-task:agent; of 6 that waited, 2 go on"
+            assert answer["undo"] == "cascade pause task:agent"
+            await asyncio.sleep(5)
+            assert world.manager.statistics().holding == 2
+
+        in_a_world(6, 2, story)
+
+    def test_one_for_a_single_engine_leaves_the_others_alone(self) -> None:
+        async def story(world: World) -> None:
+            answer = world.ask("rule", scope="engine:engine-3", type="pause", params={})
+            assert answer["effect"] == "1 task matches; 1 running goes on, 0 wait"
+
+        in_a_world(6, None, story)
+
+    def test_one_for_a_time_ends_by_itself(self) -> None:
+        async def story(world: World) -> None:
+            world.ask("rule", scope="tag:living", type="pause", params={}, **{"for": 20})
+            await asyncio.sleep(5)
+            (rule,) = world.ask("rules")["rules"]
+            assert (rule["type"], rule["left"]) == ("pause", 15)
+            await asyncio.sleep(16)
+            assert world.ask("rules")["rules"] == []
+            assert world.manager.statistics().waiting == 0
+
+        in_a_world(3, None, story)
+
+    def test_those_that_stand_hold_for_managers_that_come_later(self) -> None:
+        async def story(world: World) -> None:
+            world.ask("rule", scope="global", type="concurrency", params={"limit": 1})
+            world.ask("rule", scope="global", type="pause", params={}, **{"for": 10})
+            await asyncio.sleep(4)
+            later = cs.Engine()
+            world.desk.oversee(ConstraintManager(later))
+            first, second = later.constraint_manager.active()
+            assert (first.type, first.expires_in) == ("concurrency", None)
+            assert (second.type, second.expires_in) == ("pause", 6)
+
+        in_a_world(1, None, story)
+
+    @pytest.mark.parametrize(
+        ("said", "problem"),
+        [
+            ({"scope": "tusk:x", "type": "pause", "params": {}}, "scope must be one of"),
+            ({"scope": "global", "type": "stop", "params": {}}, "type must be one of"),
+            ({"scope": "global", "type": "concurrency", "params": {}}, "needs 'limit'"),
+        ],
+    )
+    def test_one_that_is_none_is_refused(self, said: dict[str, Any], problem: str) -> None:
+        async def story(world: World) -> None:
+            with pytest.raises(RefusedError, match=problem):
+                world.ask("rule", **said)
+            with pytest.raises(RefusedError, match="no rule holds; there is none at all"):
+                world.ask("lift")
+
+        in_a_world(1, None, story)
+
+
+class TestExplaining:
+    def test_a_waiter_is_told_what_it_waits_for_and_who_has_it(self) -> None:
+        async def story(world: World) -> None:
+            waiting = next(iter(world.manager.explain())).owner
+            (sentence,) = world.ask("explain", what=waiting)["sentences"]
+            assert sentence.startswith(f"{waiting} wants slot=1 and waits for slot, held by")
+            assert "it has waited" in sentence
+            assert len(world.ask("explain")["sentences"]) == 4
+
+        in_a_world(6, 2, story)
+
+    def test_of_many_the_first_are_told_and_the_others_counted(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(snapshot, "MOST", 10)
+
+        async def story(world: World) -> None:
+            everybody = [str(each) for each in world.manager.explain()]
+            found = world.ask("explain")
+            assert [each.partition(";")[0] for each in found["sentences"]] == everybody[:10]
+            assert found["left_out"] == len(everybody) - 10 == 28
+            assert world.ask("explain", what="agent")["left_out"] == 28
+
+        in_a_world(40, 2, story)
+
+    def test_of_what_runs_it_is_said_that_it_runs(self) -> None:
+        async def story(world: World) -> None:
+            (sentence,) = world.ask("explain", what="engine-1")["sentences"]
+            assert sentence == "engine-1/agent (run-2) is running"
+            with pytest.raises(RefusedError, match="is called nobody"):
+                world.ask("explain", what="nobody")
+
+        in_a_world(3, None, story)
+
+
+class TestCancelling:
+    def test_a_run_ends_and_whoever_awaits_it_goes_on(self) -> None:
+        async def story(world: World) -> None:
+            told: list[RunFinished] = []
+            answer = world.ask("cancel", run="run-2")
+            assert answer["effect"] == "1 run cancelled: 1 running and 0 waiting tasks end"
+            await asyncio.sleep(0)
+            await asyncio.sleep(1)
+            (error,) = world.ended
+            assert str(error) == "run-2 was cancelled: by tester (program)"
+            assert world.ask("ps")["runs"] == 2
+            assert not told
+
+        in_a_world(3, None, story)
+
+    def test_it_is_told_as_cancelled_and_its_slots_are_back(self) -> None:
+        async def story(world: World) -> list[str]:
+            engine = cs.Engine(resource_manager=world.manager, name="watched")
+            told: list[Any] = []
+            engine.bus.subscribe(RunFinished, told.append)
+            engine.bus.subscribe(TaskFinished, told.append)
+
+            @cs.task
+            async def long() -> None:
+                await asyncio.sleep(1000)
+
+            run = asyncio.create_task(engine.run(long().with_constraints(slot=1)))
+            await asyncio.sleep(1)
+            world.ask("cancel", run="watched")
+            with pytest.raises(cs.errors.RunCancelledError):
+                await run
+            assert run.cancelling() == 0
+            assert world.manager.statistics().holding == 1
+            return [event.status for event in told]
+
+        assert in_a_world(1, 2, story) == ["cancelled", "cancelled"]
+
+    def test_a_cancellation_of_ones_own_stays_one(self) -> None:
+        async def story(world: World) -> None:
+            world.ask("cancel", run="run-1")
+            world.lives[0].cancel()
+            await asyncio.wait([world.lives[0]])
+            assert world.lives[0].cancelled()
+
+        in_a_world(1, None, story)
+
+    def test_of_what_is_not_there_nothing_is_cancelled(self) -> None:
+        async def story(world: World) -> None:
+            with pytest.raises(RefusedError, match="there is no run run-9; did you mean run-1"):
+                world.ask("cancel", run="run-9")
+
+        in_a_world(1, None, story)
+
+
+class TestLooking:
+    def test_everything_is_there_and_in_bounds(self) -> None:
+        async def story(world: World) -> None:
+            found = world.ask("look")
+            assert len(found["run_list"]) == 100
+            assert len(found["waiting"]) == 100
+            assert found["tasks"] == {
+                "waiting": 140,
+                "running": 10,
+                "pending": 0,
+                "ended": 0,
+                "skipped": 0,
+            }
+            (resource,) = found["resources"]
+            assert (resource["used"], resource["waiting"]) == (10, 140)
+            assert len(resource["holders"]) == 10
+            assert found["task_list"] == [{"name": "agent", "running": 10, "waiting": 140}]
+            assert found["throughput"] is None
+
+        in_a_world(150, 10, story)
+
+    def test_what_gets_done_is_counted_while_somebody_watches(self) -> None:
+        async def story(world: World) -> None:
+            assert all(not run.engine.bus.hot for run in world.manager.running())
+            world.desk.watch_begins()
+            world.ask("look")
+            await asyncio.sleep(10)
+            assert world.ask("look")["throughput"] == {"tasks": 0.0, "steps": 3.0}
+            world.desk.watch_ends()
+            assert all(not run.engine.bus.hot for run in world.manager.running())
+
+        in_a_world(3, None, story)
+
+    def test_the_latest_errors_are_kept(self) -> None:
+        async def story(world: World) -> None:
+            @cs.task
+            def broken() -> None:
+                raise ValueError("no good")
+
+            with pytest.raises(ValueError, match="no good"):
+                await cs.Engine(resource_manager=world.manager).run(broken())
+            (error,) = world.ask("look")["errors"]
+            assert error["error"] == "ValueError: no good"
+            assert error["notes"] == ["in task 'broken' (node 1 of 1)"]
+
+        in_a_world(1, None, story)
+
+
+def test_what_is_not_overseen_costs_nothing() -> None:
+    async def story(world: World) -> None:
+        world.desk.close()
+        assert world.manager.oversight is None
+
+    in_a_world(1, None, story)
+
+
+class TestManyWhoLook:
+    """What is seen doesn't depend on who else looks, and stays small."""
+
+    def test_two_who_watch_see_the_same_rates(self) -> None:
+        async def story(world: World) -> None:
+            world.desk.watch_begins()
+            world.desk.watch_begins()
+            rates = []
+            for _ in range(40):
+                rates.append([world.desk.look()["throughput"] for _ in range(2)])
+                await asyncio.sleep(0.25)
+            assert all(first == second for first, second in rates)
+            # Ten agents with five slots, a second for each step; the clock is never exact.
+            assert [round(both[0]["steps"]) for both in rates[-20:]] == [5] * 20
+            world.desk.watch_ends()
+            world.desk.watch_ends()
+            assert world.desk.look()["throughput"] is None
+
+        in_a_world(10, 5, story)
+
+    def test_of_many_managers_it_tells_no_more_than_of_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(snapshot, "MOST", 10)
+
+        async def story(world: World) -> None:
+            worlds = [World(4, 1) for _ in range(4)]
+            for each in worlds:
+                world.desk.oversee(each.constraints)
+            await asyncio.sleep(5)
+            found = world.ask("look")
+            assert (found["runs"], len(found["run_list"])) == (22, 10)
+            assert (found["tasks"]["waiting"], len(found["waiting"])) == (16, 10)
+            for each in worlds:
+                await each.end()
+
+        in_a_world(6, 2, story)
+
+    def test_why_the_first_wait_is_told_without_looking_at_all_others(self) -> None:
+        async def story(world: World) -> None:
+            everybody = world.manager.explain()
+            assert len(everybody) == 40
+            assert world.manager.explain(3) == everybody[:3]
+            assert world.manager.explain(1000) == everybody
+            with pytest.raises(ValueError, match="most must be"):
+                world.manager.explain(0)
+
+        in_a_world(60, 20, story)
+
+
+def test_what_was_done_is_told_even_if_it_cannot_be_written_down(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(world: World) -> None:
+        world.desk.trail = Trail("world", tmp_path / "nowhere" / "log.jsonl")
+        effect = world.ask("limit", resource="slot", amount=3)["effect"]
+        assert effect.endswith(" (the log can't be written: No such file or directory)")
+        assert world.manager.statistics().resources["slot"].capacity == 3
+        with pytest.raises(RefusedError, match="there is no resource"):
+            world.ask("limit", resource="nothing", amount=3)
+        assert [entry["command"] for entry in world.ask("log")["entries"]] == [
+            "limit slot=3",
+            "limit nothing=3",
+        ]
+
+    in_a_world(6, 4, story)
+    assert "the log can't be written" in caplog.text
