@@ -16,6 +16,7 @@ from cascade.connectors.local import LocalBroker, LocalBusConnector
 from cascade.ports import Connector
 from cascade.runtime.timers import wait_until
 from observatory.agents.kuramoto import firefly_agent
+from observatory.agents.nudge import Nudge
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.recorder import Recorder, Summary
 from observatory.experiments.until_first import until_first
@@ -89,6 +90,8 @@ class Fireflies:
         """The settings."""
         self.manager = cs.ResourceManager()
         """The one manager of all agents."""
+        self.nudge = Nudge(config.nudge)
+        """What all agents are nudged by; it may be changed while they run."""
         if config.limit is not None:
             self.manager.set_capacity({SLOT: config.limit})
         self.recorder: Recorder | None = None
@@ -175,7 +178,7 @@ class Fireflies:
             agent_id=agent,
             initial_phase=phase,
             period=config.period,
-            nudge=config.nudge,
+            nudge=self.nudge,
             neighbors=[self._channels[other] for other in moore_neighbors(agent, width, height)],
             my_channel=self._channels[agent],
             connector=self._connector,

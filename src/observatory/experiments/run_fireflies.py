@@ -28,6 +28,7 @@ from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
 from observatory.experiments.report import present, print_moment, print_summary
 from observatory.experiments.view import FirefliesView
+from observatory.experiments.web_view import Web, WebCommand, WebView, open_page, together
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.topology import moore_neighbors
 from observatory.visualization.palette import PaletteFunction, Palettes
@@ -144,6 +145,7 @@ def _experiment(
     virtual: bool,
     log: MetricsAggregator | None,
     connector: Connector | None = None,
+    page: WebView | None = None,
 ) -> Fireflies:
     terminal = visible and can_show(sys.stdout, os.environ)
     view = None
@@ -156,7 +158,7 @@ def _experiment(
         connector=connector,
         watch=print_moment if visible and not terminal else None,
         watch_interval=interval,
-        view=None if view is None else view.run,
+        view=together([each.run for each in (view, page) if each is not None]),
     )
 
 
@@ -164,7 +166,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 """The command line as a typer application."""
 
 
-@app.command(help="Fireflies on a torus, each an agent with its own engine, fall into step.")
+@app.command(
+    cls=WebCommand, help="Fireflies on a torus, each an agent with its own engine, fall into step."
+)
 def fireflies(
     agents: Annotated[
         int, console.whole_option("--agents", help="How many agents there are.")
@@ -214,6 +218,7 @@ def fireflies(
         str | None,
         typer.Option("--log", metavar="FILE", help="Write metrics as JSON lines."),
     ] = None,
+    web: Web = None,
 ) -> None:
     """Run the experiment from the command line."""
     try:
@@ -236,10 +241,11 @@ def fireflies(
     aggregator = None if log is None else MetricsAggregator(log)
     # Python gives None for a stdout that was closed before the start; print() knows that.
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
-    visible = on_terminal if visualize is None else visualize
+    visible = on_terminal and web is None if visualize is None else visualize
+    page = open_page(_console, web, PALETTES[palette], virtual=time == "virtual")
     files: dict[str, str | Path | None] = {"still": still, "cast": cast}
     experiment = _experiment(
-        config, visible, PALETTES[palette], files, time == "virtual", aggregator
+        config, visible, PALETTES[palette], files, time == "virtual", aggregator, page=page
     )
     _console.check_files(
         {"--summary": None if summary == "-" else summary, "--still": still, "--cast": cast}
@@ -250,6 +256,8 @@ def fireflies(
             aggregator.open()
     if (hint := config.shape_hint()) is not None:
         print(hint, file=sys.stderr)
+    if page is not None:
+        print(f"open {page.url}", file=sys.stderr, flush=True)
     try:
         exit_code = console.run(experiment.run(), virtual=time == "virtual")
     finally:
