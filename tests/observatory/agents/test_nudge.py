@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -39,13 +40,21 @@ def changed_after(seconds: float, nudge: float) -> tuple[Summary, list[Flash]]:
     return summary, experiment.recorder.flashes
 
 
-def test_a_change_counts_from_then_on() -> None:
+def test_a_change_counts_from_the_next_step_of_each_agent_on() -> None:
     plain, flashes = changed_after(8.0, CONFIG.nudge)
-    changed, others = changed_after(8.0, 1.0)
+    changed, others = changed_after(8.0, 0.0)
     until_then = [flash for flash in flashes if flash.time < 8.0]
     assert [flash for flash in others if flash.time < 8.0] == until_then
     assert changed.digest != plain.digest
-    assert changed.flashes > plain.flashes
+    # A step takes a period at most; from then on nobody hears anybody.
+    alone: dict[int, list[float]] = {}
+    for agent, time in others:
+        if time >= 8.0 + CONFIG.period:
+            alone.setdefault(agent, []).append(time)
+    assert len(alone) == CONFIG.num_agents
+    for times in alone.values():
+        gaps = [later - earlier for earlier, later in pairwise(times)]
+        assert gaps == pytest.approx([CONFIG.period] * len(gaps))
 
 
 def test_a_change_is_as_deterministic_as_the_rest() -> None:

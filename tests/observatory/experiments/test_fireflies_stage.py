@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from cascade.testing import run_virtual
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.fireflies_stage import FirefliesStage
+from observatory.experiments.recorder import Recorder
 
 CONFIG = FirefliesConfig(num_agents=100, period=5.0, nudge=0.2, duration=200.0, limit=40, seed=0)
 
@@ -125,3 +127,21 @@ def test_the_nudge_is_that_of_all_agents() -> None:
         assert experiment.nudge.seconds == 0.5
 
     on_stage(story)
+
+
+def test_ten_thousand_agents_on_a_page_take_a_fifth_of_a_core_at_most() -> None:
+    # What a second of a page takes, without sending it; `make prove` measures the whole.
+    config = FirefliesConfig(num_agents=10_000, seed=0)
+    experiment = Fireflies(config)
+    due = [float(agent % 50) / 10 for agent in range(config.num_agents)]
+    experiment.recorder = Recorder(due, config.period, 0.0, config.duration)
+    stage = FirefliesStage(experiment)
+    for agent in range(config.num_agents):
+        experiment.recorder.flashed(agent, 1.0, 1.0, 0)
+    began = thread_time()
+    for number in range(30):
+        now = 1.0 + number / 30
+        assert len(stage.picture(now)) == config.num_agents
+        if number % 8 == 0:
+            stage.status(now)
+    assert thread_time() - began < 0.2
