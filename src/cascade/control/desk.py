@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cascade.control import census, snapshot
 from cascade.control.audit import Trail, Who
 from cascade.control.gauge import Gauge
+from cascade.control.graphs import Graphs
 from cascade.control.messages import RefusedError, Request
 from cascade.control.words import amount_in_words, duration_in_words, quoted, rate_in_words
 from cascade.errors import ResourceError
@@ -63,6 +64,7 @@ class Desk:
         self._runs_begun = 0
         self._gauge: Gauge | None = None
         self._rates: tuple[float, int, int] | None = None
+        self._graphs = Graphs(loop)
         self._commands: dict[str, Callable[[Request, Who], Answer]] = {
             "ps": lambda request, who: self.summary(),
             "look": lambda request, who: self.look(),
@@ -74,6 +76,7 @@ class Desk:
             "log": self._log,
             "explain": lambda request, who: self._explain(request.said["what"]),
             "cancel": self._cancel,
+            "graph": self._graph,
         }
 
     # What it answers for
@@ -111,6 +114,7 @@ class Desk:
 
     def run_ended(self, run: Run, error: BaseException | None) -> None:
         """A run has ended."""
+        self._graphs.run_ended(run, error)
         if isinstance(error, Exception):
             notes = getattr(error, "__notes__", [])
             self._errors.append(
@@ -143,6 +147,7 @@ class Desk:
         """Let go of everything."""
         for constraints in list(self._overseen.values()):
             self.overlook(constraints)
+        self._graphs.close()
         if self._gauge is not None:
             self._gauge.close()
             self._gauge = None
@@ -197,6 +202,7 @@ class Desk:
         ][: snapshot.MOST]
         found["rule_list"] = self._rules()
         found["errors"] = list(self._errors)
+        found["ended_runs"] = self._graphs.known()
         found["throughput"] = self._throughput()
         return found
 
@@ -262,6 +268,16 @@ class Desk:
                         found.append(f"{asker.label} ({run.run_id}) is running")
         if not found:
             raise RefusedError(f"no task or run that waits or runs is called {quoted(what)}")
+        return found
+
+    def _graph(self, request: Request, who: Who) -> Answer:
+        """Return the graph of a run; without its shape only if that is said."""
+        run, with_shape = request.said["run"], request.said["shape"] is not False
+        found = self._graphs.look(self.managers, run, with_shape)
+        if found is None:
+            known = {each.run_id for manager in self.managers for each in manager.running()}
+            known |= {each["run"] for each in self._graphs.known()}
+            raise RefusedError(f"there is no run {quoted(run)}; {_hint(run, known)}")
         return found
 
     # What it changes

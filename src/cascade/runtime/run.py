@@ -96,6 +96,11 @@ class Run:
         """Its id, for events."""
         return f"run-{self.serial}"
 
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a part of another run, with which it shares its id."""
+        return False
+
     @abstractmethod
     def lazy_of(self, node: int) -> LazyResult[Any]:
         """Return the call that a node stands for."""
@@ -206,7 +211,7 @@ class Run:
         """The run has ended: nothing of it is running any more."""
         if (bus := self.bus) is not None:
             now = self.loop.time()
-            bus.publish(RunFinished(self.run_id, now, _status(error), now - began, error))
+            bus.publish(RunFinished(self.run_id, now, status_of(error), now - began, error))
 
     def node_started(self, node: int) -> None:
         """A node begins."""
@@ -234,7 +239,7 @@ class Run:
             name = self.name_of(node)
             identity = self.node_id(node)
             bus.publish(
-                TaskFinished(self.run_id, now, identity, name, _status(error), duration, error)
+                TaskFinished(self.run_id, now, identity, name, status_of(error), duration, error)
             )
 
     def node_skipped(self, node: int, reason: str) -> None:
@@ -295,7 +300,8 @@ class Run:
         return ticket
 
 
-def _status(error: BaseException | None) -> Status:
+def status_of(error: BaseException | None) -> Status:
+    """Return how something has ended that has raised an error, or none."""
     if error is None:
         return "succeeded"
     ended_early = (asyncio.CancelledError, RunCancelledError, GeneratorExit)
