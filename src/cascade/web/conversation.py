@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from cascade.control.quiet import QuietLog
@@ -42,7 +42,13 @@ def decode(text: object) -> dict[str, Any]:
     return message
 
 
-async def converse(socket: WebSocket, outbox: Outbox, hear: Hear, log: QuietLog) -> None:
+async def converse(
+    socket: WebSocket,
+    outbox: Outbox,
+    hear: Hear,
+    log: QuietLog,
+    *beside: Coroutine[Any, Any, None],
+) -> None:
     """Send what is in an outbox and hear what the page says, until it goes away.
 
     Args:
@@ -50,13 +56,15 @@ async def converse(socket: WebSocket, outbox: Outbox, hear: Hear, log: QuietLog)
         outbox: what is to be sent.
         hear: does what the page asks for.
         log: where it is told that what came was no message.
+        *beside: what else goes on for as long as the conversation lasts.
 
     Raises:
-        Exception: what `hear` raises beside ValueError and TypeError.
+        Exception: what `hear` raises beside ValueError and TypeError, or what goes on beside it.
     """
     talkers = [
         asyncio.create_task(_send(socket, outbox)),
         asyncio.create_task(_listen(socket, outbox, hear, log)),
+        *[asyncio.create_task(each) for each in beside],
     ]
     try:
         await asyncio.wait(talkers, return_when=asyncio.FIRST_COMPLETED)
