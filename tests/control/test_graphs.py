@@ -326,3 +326,44 @@ def test_only_so_many_are_followed_at_once() -> None:
 def test_what_is_no_request_is_refused(said: dict[str, Any], reason: str) -> None:
     with pytest.raises(RefusedError, match=reason):
         request_of({"do": "graph", **said})
+
+
+def test_runs_that_begin_while_graphs_are_asked_for_are_followed_from_their_beginning() -> None:
+    async def story(world: World) -> None:
+        long = world.begin(fetch.map(page=range(100)).windowed(1))
+        await asyncio.sleep(1)
+        watched = world.only_run()
+        world.ask("graph", run=watched)
+        await world.begin(two_pages())
+        (ended,) = world.ask("look")["ended_runs"]
+        graph = world.ask("graph", run=ended["run"])
+        assert graph["followed_since"] == 0.0
+        assert of(graph, "left") == {"state": "succeeded", "started": 0.0, "ended": 2.0}
+        # Others leave what was asked for alone, and are only so many.
+        for _ in range(MOST_KEPT + 5):
+            await world.begin(fetch(1))
+        assert len(world.ask("look")["ended_runs"]) == MOST_KEPT
+        assert world.ask("graph", run=watched)["state"] == "running"
+        long.cancel()
+        await asyncio.wait([long])
+        assert world.ask("graph", run=watched)["state"] == "cancelled"
+
+    in_a_world(story)
+
+
+def test_they_are_followed_only_for_as_long_as_somebody_asks_for_others() -> None:
+    @cs.task
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def story(world: World) -> None:
+        run = world.begin(sleep(10 * PATIENCE))
+        await asyncio.sleep(1)
+        world.ask("graph", run=world.only_run())
+        other = world.begin(sleep(10 * PATIENCE))
+        await asyncio.sleep(1.5 * PATIENCE)
+        assert not world.listened_to()
+        await asyncio.gather(run, other)
+        assert world.ask("look")["ended_runs"] == []
+
+    in_a_world(story)

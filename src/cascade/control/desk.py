@@ -109,6 +109,7 @@ class Desk:
     def run_begins(self, run: Run) -> None:
         """A run begins."""
         self._runs_begun += 1
+        self._graphs.run_begins(run)
         if self._gauge is not None:
             self._gauge.listen(run.engine)
 

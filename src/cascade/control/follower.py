@@ -51,8 +51,8 @@ class Follower:
     def __init__(self, run: Run, shape: dict[str, Any], began: float | None) -> None:
         self.shape = shape
         """Its nodes and edges."""
-        self.asked_at = run.loop.time()
-        """When somebody has asked for it last, in seconds on the loop's clock."""
+        self.asked_at: float | None = None
+        """When somebody has asked for it last, in seconds on the loop's clock; None: nobody has."""
         self._run = run
         self._began = began
         self._since = run.loop.time()
@@ -93,6 +93,7 @@ class Follower:
             "state": state,
             "error": error,
             "seconds": now - began,
+            "ended_at": None if state == "running" else now,
             "followed_since": max(0.0, self._since - began),
             "states": [
                 self._of_node(node, each["id"], state != "running", began, waiting.get(node))
