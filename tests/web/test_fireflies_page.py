@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.web.browser import Watched, chromium, needs_chromium, open_page
-from tests.web.serving import a_page, ask, get, next_message, next_picture
+from tests.web.serving import a_page, ask, get, next_message, next_picture, until
 
 COMMAND = [sys.executable, "-m", "observatory.experiments.run_fireflies"]
 ROOT = Path(__file__).parents[2]
@@ -73,9 +73,7 @@ class TestThePage:
         page = watched.page
         expect(page.locator("#title")).to_have_text("20×20 fireflies")
         first = pixels(watched)
-        page.wait_for_function(
-            "first => document.getElementById('picture').toDataURL() !== first", arg=first
-        )
+        until(lambda: pixels(watched) != first)
         size = page.evaluate("[picture.width, picture.height]")
         assert size == [20, 20]
 

@@ -3,6 +3,7 @@
 // The picture of a graph: laid out once for each shape, and then only coloured.
 
 const SVG = "http://www.w3.org/2000/svg";
+const SMALLEST = 0.5; // how far a picture is made smaller, so that it fits
 const MOST_LAID_OUT = 500; // nodes that dagre places; more of them stand in plain rows
 
 function drawn(name, attributes = {}, ...children) {
@@ -42,12 +43,14 @@ class GraphPicture {
       { id: "arrow", viewBox: "0 0 8 8", refX: 8, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" },
       drawn("path", { d: "M0 0 L8 4 L0 8 z", class: "arrow" }),
     );
+    const room = this.place.clientWidth || layout.width;
+    const scale = Math.max(SMALLEST, Math.min(1, room / layout.width));
     const picture = drawn(
       "svg",
       {
         viewBox: `0 0 ${layout.width} ${layout.height}`,
-        width: layout.width,
-        height: layout.height,
+        width: layout.width * scale,
+        height: layout.height * scale,
         role: "img",
         "aria-label": `the graph of ${shape.run}`,
       },
