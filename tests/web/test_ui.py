@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from tests.cli.workflows import call
 from tests.web.browser import Watched, chromium, needs_chromium, open_page
 from tests.web.serving import a_page, get, next_message
 from websockets.exceptions import InvalidStatus
+
+import cascade.web
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -243,3 +246,11 @@ class TestTheCommand:
             _, errors = process.communicate(timeout=20)
         assert process.returncode == 130
         assert "Traceback" not in errors
+
+    def test_without_the_extra_it_says_which_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(cascade.web, "NEEDED", ("nosuchpackage",))
+        monkeypatch.delitem(sys.modules, "cascade.web.ui", raising=False)
+        result = call("ui")
+        assert result.exit_code == 2
+        assert "pip install 'cascade-py[web]'" in result.output
+        assert result.output.count("\n") == 1

@@ -27,6 +27,11 @@ class Nudge:
 
     @seconds.setter
     def seconds(self, value: float) -> None:
+        """Change it for all agents.
+
+        Raises:
+            TypeError, ValueError: it isn't a number of seconds, ≥ 0; nothing has changed.
+        """
         if check_finite("nudge", value) < 0:
             raise ValueError(f"nudge must be ≥ 0 seconds, got {value!r}")
         self._seconds = value
