@@ -34,12 +34,31 @@ class Proof:
         return run.returncode == 0
 
 
+def tests_with_a_long_form() -> tuple[str, ...]:
+    """Return the files of tests that try more in their long form (see `tests/long_form.py`)."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    marked = [file for file in files if "from tests.long_form import" in file.read_text("utf-8")]
+    return tuple(file.relative_to(ROOT).as_posix() for file in marked)
+
+
+LONG_RUN = (
+    *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"),
+    *("-o", "faulthandler_timeout=0"),
+)
+"""What runs tests that may take their time."""
+
 PROOFS = (
     Proof(
-        "2,000 random graphs agree with a plain evaluation and leave nothing",
+        "the tests with a long form pass in it",
+        (*LONG_RUN, *tests_with_a_long_form()),
+        {"CASCADE_LONG": "1"},
+    ),
+    Proof(
+        "2,000 random graphs, and 250 with processes, agree with a plain evaluation",
         (
-            *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"),
-            *("-o", "faulthandler_timeout=0", "tests/e2e/test_random_graphs.py"),
+            *LONG_RUN,
+            "tests/e2e/test_random_graphs.py",
+            "tests/e2e/test_random_process_graphs.py",
         ),
         {"CASCADE_EXAMPLES": "2000"},
     ),
@@ -56,6 +75,9 @@ PROOFS = (
     Proof(
         "two million steps of Life on virtual time: no error, no drift",
         ("-m", "prove.conway", "virtual"),
+    ),
+    Proof(
+        "a watcher that has stopped holds a million tasks up in nothing", ("-m", "prove.stopped")
     ),
     Proof(
         "10,000 messages to the control socket that are none: no effect",
@@ -76,4 +98,15 @@ PROOFS = (
     ),
     Proof("10,000 fireflies on a page: 25 pictures a second, little work", ("-m", "prove.browser")),
     Proof("a minute of Life in real time: no error", ("-m", "prove.conway", "real")),
+    Proof(
+        "a million traced events with a collector that has stopped: no slower, memory flat",
+        ("-m", "prove.telemetry"),
+    ),
+    Proof(
+        "agents flash as the calculation says, 20 worlds of 400", ("-m", "prove.worlds", "agents")
+    ),
+    Proof("50 worlds of concave states end in one flash", ("-m", "prove.worlds", "states")),
+    Proof("a mean field gathers as theory says", ("-m", "prove.worlds", "mean-field")),
+    Proof("an hour of 900 agents in a minute of a processor", ("-m", "prove.worlds", "hour")),
+    Proof("40,000 fireflies as arrays flash as one by one", ("-m", "prove.worlds", "large")),
 )

@@ -117,7 +117,7 @@ def test_the_pages_that_teach_have_code() -> None:
     themes = "tutorial workflows inputs failures limits agents testing coming-from seeing design"
     for name in (
         "README.md",
-        *[f"docs/{theme}.md" for theme in (themes + " providers processes").split()],
+        *[f"docs/{theme}.md" for theme in (themes + " providers processes telemetry").split()],
     ):
         kinds = [block.kind for block in blocks_of((ROOT / name).read_text(encoding="utf-8"))]
         assert "python" in kinds, name

@@ -48,7 +48,10 @@ RULES: dict[str, tuple[str, ...]] = {
     # The command stands above all, and brings an extra; it loads what the user names.
     "cascade.cli": ("cascade", "typer", "rich"),
     "cascade.cli.loading": ("cascade", "a computed name"),
+    "cascade.cli.watching": ("cascade", "typer", "rich", "textual"),
     "cascade.providers": ("cascade.errors", "cascade.spec", CHILDREN),
+    # Beside the runtime, which knows nothing of it; it brings an extra.
+    "cascade.telemetry": ("cascade.errors", "cascade.spec", "cascade.runtime", "opentelemetry"),
     # The two exceptions: the composition root, and the tools for tests.
     "cascade.runtime.engine": (
         *(*DECLARATION, "cascade.runtime", "cascade.adapters"),
@@ -58,9 +61,16 @@ RULES: dict[str, tuple[str, ...]] = {
 }
 """What each layer may import beside itself; the most specific line counts."""
 
-LIBRARIES = {"cascade.providers.http": "httpx", "cascade.providers.sql": "sqlalchemy"}
-"""The library that a provider may import beside the standard one: when a call needs it."""
-EXTRAS = {"cascade.adapters.executors.process_worker": {"cloudpickle"}}
+LIBRARIES = {
+    "cascade.providers.http": "httpx",
+    "cascade.providers.sql": "sqlalchemy",
+    "cascade.connectors.mqtt_client": "aiomqtt",
+}
+"""The library that a part may import beside the standard one: when a call needs it."""
+EXTRAS = {
+    "cascade.adapters.executors.process_worker": {"cloudpickle"},
+    "cascade.connectors.mqtt_client": {"paho"},
+}
 """What a module may import inside of its functions, if it is installed."""
 
 PUBLIC: dict[str, set[str] | None] = {
@@ -84,7 +94,7 @@ PUBLIC: dict[str, set[str] | None] = {
     "cascade.spec.resource": {"resource"},
     "cascade.spec.constraint": {"GlobalConstraint"},
     "cascade.connectors.local": {"LocalBusConnector", "LocalBroker"},
-    "cascade.control": {"LocalControl", "control_from_environment"},
+    "cascade.control": {"LocalControl", "control_from_environment", "is_switched_on"},
     "cascade.control.quiet": {"QuietLog"},
     "cascade.web": {"require"},
     "cascade.web.conversation": None,
@@ -236,7 +246,7 @@ def test_the_core_imports_lower_layers_and_the_standard_library_only(module: str
 
 
 @pytest.mark.parametrize("module", [module for module in CORE if module in LIBRARIES])
-def test_a_provider_imports_its_library_only_when_a_call_needs_it(module: str) -> None:
+def test_a_library_is_imported_only_when_a_call_needs_it(module: str) -> None:
     assert early_imports(parse(module)) == []
 
 
@@ -306,6 +316,7 @@ def test_the_parts_of_the_observatory_need_each_other_in_no_circle() -> None:
         ("cascade.web.server", "from cascade.runtime.engine import Engine"),
         ("cascade.control.server", "from cascade.web.server import LocalServer"),
         ("cascade.control.server", "def f():\n    import starlette"),
+        ("cascade.cli.command", "import textual"),
         ("cascade.cli.command", "importlib.import_module('numpy')"),
         ("cascade.testing", "from observatory.flashes import Flash"),
         ("cascade.app", "from cascade.providers import shell"),
@@ -313,12 +324,17 @@ def test_the_parts_of_the_observatory_need_each_other_in_no_circle() -> None:
         ("cascade.providers.files", "from cascade.runtime.engine import Engine"),
         ("cascade.providers.files", "import httpx"),
         ("cascade.providers.http", "import sqlalchemy"),
+        ("cascade.telemetry.logs", "from cascade.app import run"),
+        ("cascade.runtime.engine", "import cascade.telemetry"),
+        ("cascade.runtime.bus", "import opentelemetry.trace"),
         ("cascade.spec.task", "import numpy"),
         ("cascade.app", "def f():\n    import numpy.random as r"),
         ("cascade.app", "importlib.import_module('numpy')"),
         ("cascade.app", "from observatory import flashes"),
         ("cascade.newcomer", "import math"),
         ("cascade.adapters.executors.process_worker", "import cloudpickle"),
+        ("cascade.connectors.local", "def f():\n    import aiomqtt"),
+        ("cascade.connectors.mqtt_client", "import paho.mqtt.client"),
         ("cascade.adapters.executors.process_worker", "def f():\n    import numpy"),
     ],
 )
@@ -354,7 +370,9 @@ def test_a_breach_of_the_observatory_is_found(code: str) -> None:
         ("cascade.runtime.engine", "from cascade.adapters.solvers.native import NativeSolver"),
         ("cascade.testing", "from cascade.app import run\nfrom cascade import task"),
         ("cascade.cli.progress", "import rich.live\nimport cascade as cs"),
+        ("cascade.cli.watching.app", "from textual.app import App\nimport cascade.cli.orders"),
         ("cascade.providers.http", "def f():\n    import httpx"),
+        ("cascade.telemetry.traced", "from opentelemetry import trace"),
         ("cascade.providers.shell", "from cascade.providers.declaring import provided"),
         ("cascade.spec.lazy", "from . import policies\nfrom .amounts import check_name"),
         ("cascade.adapters.executors.process_worker", "def f():\n    import cloudpickle"),

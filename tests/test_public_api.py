@@ -28,6 +28,7 @@ PLACES = {
     "cascade.runtime.bus": "MessageBus",
     "cascade.spec.resource": "resource",
     "cascade.connectors.local": "LocalBusConnector LocalBroker",
+    "cascade.connectors.mqtt": "MqttConnector",
     "cascade.adapters.solvers.native": "NativeSolver",
     "cascade.adapters.executors.local": "LocalExecutor",
     "cascade.testing": "run_virtual virtual_loop EventRecorder",
@@ -38,6 +39,8 @@ PLACES = {
     "cascade.providers.http": "request get post put delete client Response HTTPStatusError "
     "ClientError TooManyRequestsError ServerError",
     "cascade.providers.sql": "query execute script engine",
+    "cascade.telemetry": "instrument Instrumentation log_events JsonFormatter TaskFilter",
+    "cascade.telemetry.export": "CountingSpanProcessor",
     "observatory.agents.kuramoto": "firefly_agent",
     "observatory.reference.fireflies": "simulate",
     "observatory.monitors.convergence": "ConvergenceMonitor",

@@ -63,6 +63,12 @@ PAGES = (
         more=("cascade.testing",),
     ),
     Page(
+        "telemetry",
+        "Telemetry",
+        "Traces, metrics and logs. See [Traces, metrics and logs](../telemetry.md).",
+        more=("cascade.telemetry", "cascade.telemetry.export:CountingSpanProcessor"),
+    ),
+    Page(
         "parts",
         "Parts",
         "What an engine is put together from. [Ports](ports.md) says what a part of your own "
@@ -73,6 +79,8 @@ PAGES = (
             "cascade.connectors.local:LocalBusConnector",
             "cascade.connectors.local:LocalBroker",
             "cascade.connectors.local:LocalSubscription",
+            "cascade.connectors.mqtt:MqttConnector",
+            "cascade.connectors.mqtt_session:MqttSubscription",
         ),
     ),
     Page(
@@ -87,7 +95,7 @@ PAGES = (
 HANDED_OUT = {
     *("Task", "LazyResult", "LazyMap", "ResourceDefinition"),
     *("Ticket", "ConstraintManager", "Statistics", "ResourceStatistics", "Waiting"),
-    *("LocalSubscription", "Graph", "Plan"),
+    *("LocalSubscription", "MqttSubscription", "Graph", "Plan", "Instrumentation"),
 }
 """Classes of which users receive objects, and make none themselves."""
 

@@ -433,6 +433,9 @@ def test_json_is_understood() -> None:
         (PAUSE | {"since": 3}, "a constraint takes"),
         (17, "a constraint must be a mapping"),
         (b"{not json", "Expecting property name"),
+        (b"null", "a constraint must be a mapping"),
+        (b"\xff", "can't decode byte"),
+        (b"[" * 100_000, "recursion depth"),
     ],
 )
 def test_a_bad_message_is_answered_and_changes_nothing(payload: object, reason: str) -> None:

@@ -31,11 +31,12 @@ def fields(event: type) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("event", "base", "expected"),
     [
-        (events.RunStarted, events.RunEvent, RUN),
+        (events.RunStarted, events.RunEvent, (*RUN, "name")),
         (events.RunFinished, events.RunEvent, (*RUN, "status", "duration", "error")),
-        (events.TaskStarted, events.TaskEvent, TASK),
+        (events.TaskStarted, events.TaskEvent, (*TASK, "mode", "tags")),
         (events.TaskFinished, events.TaskEvent, (*TASK, "status", "duration", "error")),
         (events.TaskStepped, events.TaskEvent, (*TASK, "step")),
+        (events.TaskResumed, events.TaskEvent, (*TASK, "attempt")),
         (events.TaskSkipped, events.TaskEvent, (*TASK, "reason")),
         (events.TaskBlocked, events.TaskEvent, (*TASK, "blocked_on")),
         (events.TaskUnblocked, events.TaskEvent, (*TASK, "waited")),
@@ -159,3 +160,34 @@ def test_all_events_of_a_run_share_its_id_and_no_other_run_has_it() -> None:
     assert len(ids) == 8
     assert ids == [ids[0]] * 4 + [ids[4]] * 4
     assert ids[0] != ids[4]
+
+
+def test_a_run_says_what_it_runs_and_a_task_how() -> None:
+    @cs.task(mode="inline", tags=["quick", "local"])
+    def inline() -> int:
+        return 1
+
+    for target, name in (
+        (wait(1), "wait"),
+        ([wait(1).named("first"), wait(2), {"more": inline()}], "first and 2 more"),
+    ):
+        recorder, _ = recorded(target)
+        assert [event.name for event in recorder.of(events.RunStarted)] == [name]
+    started = {event.task_name: event for event in recorder.of(events.TaskStarted)}
+    assert {name: event.mode for name, event in started.items()} == {
+        "first": "async",
+        "wait": "async",
+        "inline": "inline",
+    }
+    assert (started["inline"].tags, started["wait"].tags) == (("quick", "local"), ())
+    recorder, _ = recorded(wait.map(seconds=[1]))
+    assert [event.mode for event in recorder.of(events.TaskStarted)] == ["map", "async"]
+
+
+def test_the_end_of_a_pause_is_told_before_the_task_queues_again() -> None:
+    recorder, error = recorded(fail(1).with_retry(3, delay=2, backoff=4))
+    assert isinstance(error, OSError)
+    resumed = recorder.of(events.TaskResumed)
+    assert [(event.attempt, event.time) for event in resumed] == [(2, 102.0), (3, 110.0)]
+    retrying = recorder.of(events.TaskRetrying)
+    assert [event.time + event.delay for event in retrying] == [event.time for event in resumed]

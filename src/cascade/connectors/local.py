@@ -126,10 +126,7 @@ class LocalBroker:
             ConnectorError: another running loop has subscriptions on this broker.
         """
         levels = filter_levels(topic)
-        if not _may_be_awaited(callback):
-            raise TypeError(
-                f"callback must be an async function of (topic, payload), got {callback!r}"
-            )
+        check_callback(callback)
         loop = self._bind()
         subscription = LocalSubscription(self, self._next_serial(), topic, callback)
         self._subscriptions.add(levels, subscription.serial, subscription)
@@ -388,11 +385,18 @@ def _by_serial(entry: LocalSubscription | _Retained) -> int:
     return entry.serial
 
 
-def _may_be_awaited(callback: object) -> bool:
-    """Whether a callback is an async function, or something else that may return an awaitable."""
-    if not inspect.isfunction(callback):
-        return callable(callback)
-    return inspect.iscoroutinefunction(callback) or callback.__name__ == "<lambda>"
+def check_callback(callback: object) -> None:
+    """Raise unless a callback is an async function, or may return an awaitable otherwise.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if inspect.isfunction(callback):
+        fits = inspect.iscoroutinefunction(callback) or callback.__name__ == "<lambda>"
+    else:
+        fits = callable(callback)
+    if not fits:
+        raise TypeError(f"callback must be an async function of (topic, payload), got {callback!r}")
 
 
 _default: LocalBroker | None = None

@@ -115,6 +115,11 @@ class LocalControl:
         return station
 
 
+def is_switched_on() -> bool:
+    """Whether the environment says that every engine of the program is to be steered."""
+    return os.environ.get(SWITCH, "") not in ("", "0")
+
+
 _shared: list[LocalControl] = []
 
 

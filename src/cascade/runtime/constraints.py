@@ -194,13 +194,13 @@ class Attachment:
         id = topic.removeprefix(TOPIC)
         constraints = self._constraints
         try:
-            if isinstance(payload, (bytes, str)) and payload:
-                payload = json.loads(payload)
             if payload is None or payload in ("", b""):
                 constraints.remove(id)
             else:
+                if isinstance(payload, (bytes, str)):
+                    payload = json.loads(payload)
                 constraints.update(GlobalConstraint.from_payload(id, payload))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             reason = str(error)
             constraints.reject(id, reason)
             answer = {"id": id, "reason": reason}

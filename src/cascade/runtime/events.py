@@ -34,6 +34,9 @@ class RunEvent(Event):
 class RunStarted(RunEvent):
     """A run begins."""
 
+    name: str = ""
+    """What is run: the name of the target, or of the first of several and how many more."""
+
 
 @dataclass(slots=True)
 class RunFinished(RunEvent):
@@ -60,6 +63,11 @@ class TaskEvent(Event):
 @dataclass(slots=True)
 class TaskStarted(TaskEvent):
     """A task begins: it has what it needs, for the first time."""
+
+    mode: str = ""
+    """How it runs: "async", "inline", "thread", "process", or "map" for one whose children run."""
+    tags: tuple[str, ...] = ()
+    """The tags of the task."""
 
 
 @dataclass(slots=True)
@@ -92,6 +100,14 @@ class TaskRetrying(TaskEvent):
     """Seconds until it queues for what it needs again."""
     error: Exception
     """What the attempt raised."""
+
+
+@dataclass(slots=True)
+class TaskResumed(TaskEvent):
+    """The pause after a failed attempt is over, and the task queues for what it needs again."""
+
+    attempt: int
+    """The number of the attempt that comes."""
 
 
 @dataclass(slots=True)

@@ -60,6 +60,24 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True)
+class ResourceFigures:
+    """What can be told of a resource without looking at who waits; as in `ResourceStatistics`."""
+
+    name: str
+    """Its name."""
+    kind: Kind | None
+    """What it is; None if it was never given a limit."""
+    capacity: float | None
+    """What there is at most; None without a limit."""
+    used: float
+    """What is taken."""
+    available: float | None
+    """What is left; None without a limit."""
+    waiting: int
+    """How many tickets wait that want some of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Why somebody waits; as text, a sentence."""
 
@@ -128,6 +146,26 @@ def statistics(queue: GrantQueue) -> Statistics:
     return Statistics(MappingProxyType(resources), len(queue._held), queue._waiting)
 
 
+def figures(queue: GrantQueue) -> list[ResourceFigures]:
+    """Return the figures of resources; from any thread, while tasks are granted what they want.
+
+    Each resource is as it was at some instant of this call, but not all at the same one.
+    """
+    loop = queue._loop  # another thread may let it go in the midst of `_now`
+    now = 0.0 if loop is None else loop.time()
+    return [
+        ResourceFigures(
+            name=resource.name,
+            kind=resource.kind,
+            capacity=_amount(_most(resource)),
+            used=from_units(resource.used),
+            available=_amount(_available(resource, now)),
+            waiting=resource.waiting,
+        )
+        for resource in list(queue._resources.values())  # one step, as far as threads can see
+    ]
+
+
 def _most(resource: Resource) -> int | None:
     meter = resource.meter
     if type(meter) is Rate:
@@ -148,8 +186,13 @@ def _amount(units: int | None) -> float | None:
     return None if units is None else from_units(units)
 
 
-def explain(queue: GrantQueue) -> list[Waiting]:
-    """Return why each waiter of a queue waits, in the order in which they stand."""
+def explain(queue: GrantQueue, most: int | None = None) -> list[Waiting]:
+    """Return why each waiter of a queue waits, in the order in which they stand.
+
+    Args:
+        queue: the queue.
+        most: how many at most, the first ones; None: all.
+    """
     now = queue._now()
     holders: dict[Resource, dict[str, None]] = {}
     for ticket in queue._held:
@@ -157,7 +200,7 @@ def explain(queue: GrantQueue) -> list[Waiting]:
             holders.setdefault(resource, {})[ticket.owner] = None
     wanted_ahead: dict[Resource, int] = {}
     found = []
-    for ticket in sorted(waiters(queue), key=lambda waiter: waiter.key):
+    for ticket in sorted(waiters(queue), key=lambda waiter: waiter.key)[:most]:
         pairs = ticket.request.pairs
         impossible = any(resource.limit and resource.is_below(units) for resource, units in pairs)
         found.append(_why(ticket, impossible, now, holders, wanted_ahead))

@@ -67,6 +67,7 @@ class GraphRun(ReadyQueue):
 
         Raises:
             SkippedError: the target, or a part of it, was skipped.
+            GraphError: a choice waits for somebody who waits for what it chooses.
             BaseException: what the first failing task raised.
         """
         graph = self.plan.graph
@@ -88,6 +89,8 @@ class GraphRun(ReadyQueue):
                     await self._run_ready_queue(done)
             else:
                 await self._run_ready_queue()
+                if self._choices is not None:
+                    self._choices.check_decided(self.plan.graph, self.states)
                 if self._machine is not None and self._machine not in self._skips:
                     return await self._run_machine()
             return self._result()
@@ -95,6 +98,13 @@ class GraphRun(ReadyQueue):
             # The traceback of an error knows this run: whoever keeps one must not keep the values.
             self._values.clear()
             self._state = None
+
+    @property
+    def target_name(self) -> str:
+        """The name of the target, or of the first of several and how many more."""
+        first, *more = dict.fromkeys(_nodes_of(self.plan.graph.result))
+        name = self.name_of(first)
+        return f"{name} and {len(more)} more" if more else name
 
     def owns_task_of(self, node: int) -> bool:
         """Whether the asyncio task of a node is the run's own: the machine's is the caller's."""

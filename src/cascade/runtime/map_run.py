@@ -120,6 +120,10 @@ class MapRun(Run):
         """Return the name of a child: that of the map, and its place."""
         return f"{self._parent.name_of(self._map)}[{node}]"
 
+    def mode_of(self, node: int) -> str:
+        """Return how a child runs."""
+        return self._task.mode
+
     def lazy_of(self, node: int) -> LazyResult[Any]:
         """Return the map, whose policies are those of each of its children."""
         return self._parent.lazy_of(self._map)

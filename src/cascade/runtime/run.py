@@ -17,6 +17,7 @@ from cascade.runtime.events import (
     Status,
     TaskBlocked,
     TaskFinished,
+    TaskResumed,
     TaskRetrying,
     TaskSkipped,
     TaskStarted,
@@ -101,6 +102,11 @@ class Run:
         """Whether it is a part of another run, with which it shares its id."""
         return False
 
+    @property
+    def target_name(self) -> str:
+        """The name of what is run, for events."""
+        return self.name_of(0)
+
     @abstractmethod
     def lazy_of(self, node: int) -> LazyResult[Any]:
         """Return the call that a node stands for."""
@@ -125,6 +131,11 @@ class Run:
     def name_of(self, node: int) -> str:
         """Return the name of a node, for events and errors."""
         return self.lazy_of(node).name
+
+    def mode_of(self, node: int) -> str:
+        """Return how a node runs, for events."""
+        lazy = self.lazy_of(node)
+        return lazy.task.mode if lazy.policies.mapped is None else "map"
 
     def policies_of(self, node: int) -> Policies:
         """Return what was said about a node."""
@@ -205,7 +216,7 @@ class Run:
     def started(self) -> None:
         """The run begins."""
         if (bus := self.bus) is not None:
-            bus.publish(RunStarted(self.run_id, self.loop.time()))
+            bus.publish(RunStarted(self.run_id, self.loop.time(), self.target_name))
 
     def finished(self, began: float, error: BaseException | None) -> None:
         """The run has ended: nothing of it is running any more."""
@@ -222,8 +233,9 @@ class Run:
             if self._begun is None:
                 self._begun = {}
             self._begun[node] = now
-            name = self.name_of(node)
-            bus.publish(TaskStarted(self.run_id, now, self.node_id(node), name))
+            name, task = self.name_of(node), self.lazy_of(node).task
+            mode = self.mode_of(node)
+            bus.publish(TaskStarted(self.run_id, now, self.node_id(node), name, mode, task.tags))
 
     def node_ended(self, node: int, error: BaseException | None) -> None:
         """A node that began has ended; one that never began was skipped."""
@@ -285,6 +297,12 @@ class Run:
                 TaskRetrying(self.run_id, now, self.node_id(node), name, attempt, pause, error)
             )
         return pause
+
+    def node_resumed(self, node: int, attempt: int) -> None:
+        """The pause after a failed attempt is over."""
+        if (bus := self.bus) is not None:
+            now, name = self.loop.time(), self.name_of(node)
+            bus.publish(TaskResumed(self.run_id, now, self.node_id(node), name, attempt))
 
     async def wait_for(self, node: int, request: Request, owner: Asker) -> Ticket:
         """Queue for what a node wants, and tell those who listen that it is blocked."""

@@ -138,6 +138,7 @@ async def run_steps(
                 note_attempt(run, node, tries)
                 await asyncio.sleep(0) if not pause else await wait_until(run.loop.time() + pause)
                 pause = None
+                run.node_resumed(node, tries)
                 continue
             if type(result) is not TailCall:
                 if type(result) in NOT_VALUES:

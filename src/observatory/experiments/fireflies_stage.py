@@ -55,8 +55,8 @@ class FirefliesStage:
         if config.limit is not None:
             # 0 would be a pause, which has a switch of its own.
             controls.insert(0, Control("limit", "Slots", "whole", 1, config.num_agents))
-        self.controls: Sequence[Control] = controls
-        """Slots (if there is a limit), nudge, and pause."""
+        self.controls: Sequence[Control] = controls if experiment.steerable else []
+        """Slots (if there is a limit), nudge, and pause; none for a calculation."""
         self._experiment = experiment
         self._matrix = BrightnessMatrix(
             self.width, self.height, 1 / (config.decay_duty_cycle * config.period)
@@ -100,6 +100,8 @@ class FirefliesStage:
             values["slots"] = f"{moment.active} of {capacity or 0:g}"
             values["waiting"] = f"{moment.waiting}"
             settings["limit"] = capacity or 0.0
+        if not experiment.steerable:
+            settings.clear()
         return Status(moment.time, moment.order_parameter, values, settings)
 
     def past(self) -> list[tuple[float, float]]:

@@ -7,13 +7,18 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from observatory.flashes import Flash, flash_line
 from observatory.monitors.aggregator import MetricsAggregator
+from observatory.order import order_parameter
 from observatory.percentiles import percentiles
+
+if TYPE_CHECKING:
+    from observatory.records.writer import RecordWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +28,13 @@ class Summary:
     agents: int
     """How many agents there were."""
     width: int
-    """Agents in a row of the torus."""
+    """Agents in a row of the grid on which they are seen, which is the torus if there is one."""
     height: int
-    """Rows of the torus."""
+    """Rows of that grid."""
     period: float
     """Seconds from flash to flash when nothing is heard."""
     nudge: float
-    """How much a heard flash advances the phase, in seconds."""
+    """How much a heard flash advances the phase or lifts the state, in seconds."""
     limit: int | None
     """How many agents could be in a step at the same time."""
     seed: int
@@ -59,6 +64,10 @@ class Summary:
     """Messages lost because an inbox was full."""
     digest: str
     """SHA-256 over the flashes in order, as lines "agent:time"."""
+    topology: str = "torus"
+    """Who heard whom: "torus", "ring" or "complete"."""
+    model: str = "fixed"
+    """What a flash did: "fixed", "mirollo-strogatz" or "kuramoto"."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as plain data, ready for JSON."""
@@ -75,6 +84,7 @@ class Recorder:
         end: flashes that are due at this time or later don't count.
         log: where lateness is logged, if anywhere.
         keep_flashes: keep all flashes in `flashes`, for tests and pictures.
+        record: where every flash is kept on disk, if anywhere; begun already.
     """
 
     def __init__(
@@ -85,6 +95,7 @@ class Recorder:
         end: float,
         log: MetricsAggregator | None = None,
         keep_flashes: bool = False,
+        record: RecordWriter | None = None,
     ) -> None:
         self.due = array("d", due)
         """When each agent will be due, as far as it has said."""
@@ -107,6 +118,7 @@ class Recorder:
         self._end = end
         self._log = log
         self._keep = keep_flashes
+        self._record = record
         self._digest = hashlib.sha256()
 
     def stepped(self, agent_id: int, due: float) -> None:
@@ -133,15 +145,20 @@ class Recorder:
         self._digest.update(flash_line(flash))
         if self._keep:
             self.flashes.append(flash)
+        if self._record is not None:
+            self._record.flash(agent_id, flash.time, sent - self._start)
 
-    def order_parameter(self, now: float) -> float:
-        """Return R = |mean(exp(2πi·phase/period))| of the phases of all agents at `now`.
+    def turns(self, now: float) -> NDArray[np.float64]:
+        """Return the phases of all agents at `now` as shares of the period, of shape (agents,).
 
         The phase of an agent that is overdue stays at the period until it flashes.
         """
-        phases = np.minimum(self._period - (np.frombuffer(self.due) - now), self._period)
-        # Rounding may put the mean of unit vectors outside of the circle.
-        return min(1.0, float(abs(np.exp(2j * np.pi * phases / self._period).mean())))
+        turns: NDArray[np.float64] = 1.0 - (np.frombuffer(self.due) - now) / self._period
+        return np.minimum(turns, 1.0)
+
+    def order_parameter(self, now: float) -> float:
+        """Return R = |mean(exp(2πi·phase/period))| of the phases of all agents at `now`."""
+        return order_parameter(self.turns(now))
 
     def alight(self, now: float, seconds: float) -> float:
         """Return the share of agents whose latest flash was sent at most so many seconds ago."""

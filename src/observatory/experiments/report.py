@@ -31,9 +31,12 @@ def print_summary(summary: Summary) -> None:
     def number(value: float | None, form: str = ".4f") -> str:
         return "–" if value is None else format(value, form)
 
+    where = f"on a torus of {summary.width}×{summary.height}"
+    if summary.topology != "torus":
+        where = "in a ring" if summary.topology == "ring" else "that all hear each other"
     order, late, steps = summary.order_parameter, summary.lateness_s, summary.steps
     rows = [
-        ("agents", f"{summary.agents} on a torus of {summary.width}×{summary.height}"),
+        ("agents", f"{summary.agents} {where}"),
         ("clock", f"{summary.duration:.1f} s of {summary.time} time in {summary.elapsed:.1f} s"),
         ("seed", str(summary.seed)),
         ("flashes", f"{summary.flashes}, {summary.pulses} for each agent, {summary.missed} missed"),
@@ -48,10 +51,12 @@ def print_summary(summary: Summary) -> None:
         ("lateness", f"p50 {number(late['p50'])} s, p99 {number(late['p99'])} s"),
         ("dropped", f"{summary.dropped} messages"),
     ]
+    if summary.model != "fixed":
+        rows.insert(1, ("model", summary.model))
     if summary.limit is not None:
         active = summary.active
         rows.insert(
-            2,
+            rows.index(("seed", str(summary.seed))),
             (
                 "slots",
                 f"{summary.limit}; in use {number(active['mean'], '.1f')} on average, "

@@ -1,4 +1,4 @@
-"""The command `fireflies`: pulse-coupled oscillators on a torus fall into step.
+"""The command `fireflies`: pulse-coupled oscillators fall into step.
 
 ``python -m observatory.experiments.run_fireflies --limit 100``
 """
@@ -20,17 +20,22 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
+from cascade.control import LocalControl, control_from_environment, is_switched_on
+from cascade.errors import MissingExtraError
 from cascade.ports import Connector
 from cascade.spec.checks import check_finite, check_whole
 from observatory.experiments import console
-from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig
+from observatory.experiments.calculated import Calculated
+from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig, Model
 from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
 from observatory.experiments.report import present, print_moment, print_summary
+from observatory.experiments.strict import EXIT_CODE, TooLateError
 from observatory.experiments.view import FirefliesView
 from observatory.experiments.web_view import Web, WebCommand, WebView, open_page, together
+from observatory.extras import require
 from observatory.monitors.aggregator import MetricsAggregator
-from observatory.networking.topology import moore_neighbors
+from observatory.networking.topology import Topology, moore_neighbors
 from observatory.visualization.palette import PaletteFunction, Palettes
 from observatory.visualization.terminal import can_show
 
@@ -57,6 +62,9 @@ PALETTES: dict[str, PaletteFunction] = {
     "grey": Palettes.grey,
 }
 PALETTE_NAMES = ", ".join(PALETTES)
+Engine = Literal["agents", "reference"]
+"""What runs an experiment: agents, or the calculation that they are compared with."""
+ENGINES: dict[str, type[Fireflies]] = {"agents": Fireflies, "reference": Calculated}
 LINES_ON_VIRTUAL_TIME = 60
 _console = console.Console("fireflies")
 
@@ -78,6 +86,14 @@ async def run_experiment(
     palette_func: PaletteFunction = Palettes.firefly,
     still: str | Path | None = None,
     cast: str | Path | None = None,
+    record: str | Path | None = None,
+    strict: float | None = None,
+    topology: Topology | None = None,
+    model: Model = "fixed",
+    dissipation: float | None = None,
+    coupling: float | None = None,
+    half_width: float | None = None,
+    engine: Engine = "agents",
 ) -> Summary:
     """Run the fireflies on the running loop (real or virtual time) and return the summary.
 
@@ -100,8 +116,24 @@ async def run_experiment(
         palette_func: from brightness to colour, for all that is shown; see `Palettes`.
         still: a file for a drawing of what is seen at the end, as SVG.
         cast: a file for a recording of what is seen, as asciicast v2.
+        record: a file for a record of every flash and of the metrics; see `observatory.records`.
+        strict: how late flashes may be, in seconds: on real time the run ends with an error when
+            99 % of the latest ones aren't within that (see `Moment.lateness_p99`), looked at each
+            second.
+        topology: who hears whom: the eight around on the "torus", the two beside in a "ring", or
+            in a "complete" graph everybody; None: the torus, or everybody in the model "kuramoto".
+        model: what a flash does: "fixed" advances the phase by `nudge`, "mirollo-strogatz" lifts a
+            concave state by ``nudge / period``; "kuramoto" (with the engine "reference") pulls
+            phases to their mean.
+        dissipation: how concave that state is, above 0 and at most 100; None: 3.
+        coupling: K of the model "kuramoto", in radians per second; None: 2.
+        half_width: of the frequencies in that model, in radians per second; None: 0.5.
+        engine: "agents", or "reference" for the calculation that they are compared with, without
+            a limit and without a connector.
 
     Raises:
+        TooLateError: flashes were later than `strict` allows.
+        MissingExtraError: a record is wanted, and pyarrow isn't installed.
         TypeError, ValueError: an argument is no number or out of its range; the error names it.
     """
     # The settings have shorter names, and an error is to speak of the argument that was given.
@@ -109,6 +141,8 @@ async def run_experiment(
         raise ValueError(f"duration_seconds must be above 0 seconds, got {duration_seconds!r}")
     if concurrency_limit is not None:
         check_whole("concurrency_limit", concurrency_limit, 1)
+    if strict is not None and check_finite("strict", strict) <= 0:
+        raise ValueError(f"strict must be above 0 seconds, got {strict!r}")
     config = FirefliesConfig(
         num_agents=num_agents,
         period=period,
@@ -119,6 +153,11 @@ async def run_experiment(
         seed=console.some_seed() if seed is None else seed,
         refractory_period=refractory_period,
         decay_duty_cycle=decay_duty_cycle,
+        topology=topology or _usual_topology(model),
+        model=model,
+        dissipation=dissipation,
+        coupling=coupling,
+        half_width=half_width,
     )
     virtual = getattr(asyncio.get_running_loop(), "virtual", False)
     aggregator = None if log is None else MetricsAggregator(log)
@@ -130,11 +169,19 @@ async def run_experiment(
         virtual,
         aggregator,
         connector,
+        engine,
+        record=record,
+        strict=strict,
+        control=_control(False, None, "virtual" if virtual else "real"),
     )
     if aggregator is None:
         return await experiment.run()
     with aggregator:
         return await experiment.run()
+
+
+def _usual_topology(model: str) -> Topology:
+    return "complete" if model == "kuramoto" else "torus"
 
 
 def _experiment(
@@ -145,6 +192,11 @@ def _experiment(
     virtual: bool,
     log: MetricsAggregator | None,
     connector: Connector | None = None,
+    engine: Engine = "agents",
+    *,
+    record: str | Path | None = None,
+    strict: float | None = None,
+    control: Connector | None = None,
     page: WebView | None = None,
 ) -> Fireflies:
     terminal = visible and can_show(sys.stdout, os.environ)
@@ -152,23 +204,41 @@ def _experiment(
     if terminal or any(files.values()):
         view = FirefliesView(config, palette_func, terminal=terminal, log=log, **files)
     interval = max(1.0, config.duration / LINES_ON_VIRTUAL_TIME) if virtual else 1.0
-    return Fireflies(
+    return ENGINES[engine](
         config,
         log=log,
         connector=connector,
         watch=print_moment if visible and not terminal else None,
         watch_interval=interval,
         view=together([each.run for each in (view, page) if each is not None]),
+        record=record,
+        strict=strict,
+        control=control,
     )
+
+
+def _control(wanted: bool, name: str | None, time: str) -> LocalControl | None:
+    """Return by what the agents can be steered, if that is wanted.
+
+    Raises:
+        ValueError: the name is none, or there are no sockets on that clock.
+    """
+    if not wanted and name is None:
+        # The switch in the environment is for real time alone.
+        return control_from_environment() if is_switched_on() and time == "real" else None
+    if time == "virtual":
+        raise ValueError("control needs --time real")
+    try:
+        return LocalControl(name)
+    except ValueError as error:
+        raise ValueError(f"control-{error}") from None
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 """The command line as a typer application."""
 
 
-@app.command(
-    cls=WebCommand, help="Fireflies on a torus, each an agent with its own engine, fall into step."
-)
+@app.command(cls=WebCommand, help="Fireflies, each an agent with its own engine, fall into step.")
 def fireflies(
     agents: Annotated[
         int, console.whole_option("--agents", help="How many agents there are.")
@@ -193,6 +263,57 @@ def fireflies(
     nudge: Annotated[
         float, console.seconds_option("--nudge", help="Seconds a heard flash advances the phase.")
     ] = 0.2,
+    topology: Annotated[
+        str | None,
+        typer.Option(
+            "--topology",
+            help="Who hears whom: torus, ring or complete. "
+            "Default: torus, and complete for kuramoto.",
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            help="What a flash does. fixed: it advances the phase by the nudge; "
+            "mirollo-strogatz: it lifts a concave state by nudge/period; kuramoto: nothing, "
+            "phases are pulled by their mean.",
+        ),
+    ] = "fixed",
+    dissipation: Annotated[
+        float | None,
+        typer.Option(
+            "--dissipation",
+            parser=console.number,
+            metavar="B",
+            help="How concave that state is. Default: 3.",
+        ),
+    ] = None,
+    coupling: Annotated[
+        float | None,
+        typer.Option(
+            "--coupling",
+            parser=console.number,
+            metavar="K",
+            help="How strong that pull is, in radians per second. Default: 2.",
+        ),
+    ] = None,
+    half_width: Annotated[
+        float | None,
+        typer.Option(
+            "--half-width",
+            parser=console.number,
+            metavar="G",
+            help="Half the width of the frequencies in it, in radians per second. Default: 0.5.",
+        ),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="agents, or reference: the calculation that they are compared with.",
+        ),
+    ] = "agents",
     duration: Annotated[
         float, console.seconds_option("--duration", help="Seconds the experiment lasts.")
     ] = 3000.0,
@@ -209,10 +330,34 @@ def fireflies(
     ] = "firefly",
     still: console.Still = None,
     cast: console.Cast = None,
+    record: Annotated[
+        str | None,
+        typer.Option(
+            "--record",
+            metavar="FILE",
+            help="Keep every flash and the metrics, to replay and to plot (Arrow).",
+        ),
+    ] = None,
+    strict: Annotated[
+        float | None,
+        typer.Option(
+            "--strict",
+            parser=console.number,
+            metavar="MS",
+            help="End with exit code 3 when lateness p99 passes so many milliseconds of real time.",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, console.whole_option("--seed", help="Where the phases come from.")
     ] = None,
     time: console.Clock = "real",
+    control: Annotated[
+        bool, typer.Option("--control", help="Let `cascade ps`, `limit` and others reach it.")
+    ] = False,
+    control_name: Annotated[
+        str | None,
+        typer.Option("--control-name", metavar="NAME", help="What it is called there."),
+    ] = None,
     summary: console.Summary = None,
     log: Annotated[
         str | None,
@@ -230,25 +375,58 @@ def fireflies(
             limit=limit,
             limit_holds=typing.cast(Literal["step", "awake"], limit_holds),
             seed=console.some_seed() if seed is None else seed,
+            topology=typing.cast(
+                Topology, _usual_topology(model) if topology is None else topology
+            ),
+            model=typing.cast(Model, model),
+            dissipation=dissipation,
+            coupling=coupling,
+            half_width=half_width,
         )
         console.check_clock(time)
+        if strict is not None and check_finite("strict", strict) <= 0:
+            raise ValueError(f"strict must be above 0 milliseconds, got {strict!r}")
+        if engine not in ENGINES:
+            raise ValueError(f"engine must be agents or reference, got {engine!r}")
         if palette not in PALETTES:
             raise ValueError(f"palette must be one of {PALETTE_NAMES}, got {palette!r}")
     except ValueError as error:
-        _console.refuse(
-            f"--{str(error).removeprefix('num_').replace('limit_holds', 'limit-holds')}"
-        )
+        name, rest = str(error).removeprefix("num_").split(" ", 1)
+        _console.refuse(f"--{name.replace('_', '-')} {rest}")
     aggregator = None if log is None else MetricsAggregator(log)
     # Python gives None for a stdout that was closed before the start; print() knows that.
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
     visible = on_terminal and web is None if visualize is None else visualize
     page = open_page(_console, web, PALETTES[palette], virtual=time == "virtual")
     files: dict[str, str | Path | None] = {"still": still, "cast": cast}
-    experiment = _experiment(
-        config, visible, PALETTES[palette], files, time == "virtual", aggregator, page=page
-    )
+    if record is not None:
+        try:
+            require("--record", "pyarrow")
+        except MissingExtraError as error:
+            _console.refuse(str(error))
+    try:
+        experiment = _experiment(
+            config,
+            visible,
+            PALETTES[palette],
+            files,
+            time == "virtual",
+            aggregator,
+            engine=typing.cast(Engine, engine),
+            record=record,
+            strict=None if strict is None else strict / 1000,
+            control=_control(control, control_name, time),
+            page=page,
+        )
+    except ValueError as error:
+        _console.refuse(f"--{error}")
     _console.check_files(
-        {"--summary": None if summary == "-" else summary, "--still": still, "--cast": cast}
+        {
+            "--summary": None if summary == "-" else summary,
+            "--still": still,
+            "--cast": cast,
+            "--record": record,
+        }
     )
     if aggregator is not None:
         assert log is not None
@@ -258,14 +436,19 @@ def fireflies(
         print(hint, file=sys.stderr)
     if page is not None:
         print(f"open {page.url}", file=sys.stderr, flush=True)
+    too_late: TooLateError | None = None
     try:
         exit_code = console.run(experiment.run(), virtual=time == "virtual")
+    except TooLateError as error:
+        too_late, exit_code = error, EXIT_CODE
     finally:
         if aggregator is not None:
             aggregator.close()
     if experiment.recorder is not None:
         result = experiment.summary()
         present(result.as_dict(), partial(print_summary, result), summary)
+    if too_late is not None:
+        print(f"fireflies: {too_late} (--strict)", file=sys.stderr)
     if exit_code:
         raise typer.Exit(exit_code)
 

@@ -31,6 +31,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "fireflies": ("run_fireflies", "Fireflies on a torus fall into step."),
     "bottleneck": ("run_bottleneck", "Agents think, queue for a few slots, and work."),
     "conway": ("run_conway", "Life whose cells are agents, checked in each generation."),
+    "replay": ("run_replay", "Shows a recorded run again, at any speed, forwards and back."),
+    "plot": ("run_plot", "Draws a recorded run: R, flashes, phases, lateness, slots."),
     "sweep": ("run_sweep", "Fireflies at many settings and seeds, on several cores."),
 }
 """Each command: the module of this package whose `app` it is, and what it does in one line."""

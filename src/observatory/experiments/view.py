@@ -7,19 +7,29 @@ import os
 from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.fireflies import Fireflies, Moment
 from observatory.experiments.recent import Recent
+from observatory.experiments.recorder import Recorder
 from observatory.experiments.showing import Showing
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.ticks import Ticks
 from observatory.visualization.grid import GridView
 from observatory.visualization.palette import PaletteFunction, Palettes
+from observatory.visualization.phases import FLASHES, aspect_name, phase_aspects
 from observatory.visualization.raw_app import RawTerminalApp
 from observatory.visualization.status import Course, StatusBar
 
 STATUS_INTERVAL = 0.25
 """Seconds of the loop's clock from one status to the next."""
+HELP = (
+    " q  ends the experiment; the summary is printed   Ctrl-L  draws everything anew",
+    " space  freezes the picture; the experiment goes on   ?  shows or hides this",
+    " m  shows flashes; phases; the order of each agent and those around it",
+)
 
 
 class FirefliesView:
@@ -46,11 +56,14 @@ class FirefliesView:
     ) -> None:
         width, height = config.shape
         grid = GridView(width, height, palette_func, 1 / (config.decay_duty_cycle * config.period))
-        self.status = StatusBar({"time": "0 s", "agents": f"{config.num_agents:,}"})
+        seen = {"view": FLASHES} if terminal else {}
+        self.status = StatusBar({**seen, "time": "0 s", "agents": f"{config.num_agents:,}"})
         """What is said below the grid."""
         self.status.course = self._course = Course("R")
         self.app = RawTerminalApp(grid, self.status, log)
         """The view itself."""
+        self.app.keys["m"] = ("view", self._switch)
+        self.app.help = HELP
         self._config = config
         self._showing = Showing(terminal, still, cast)
         # Over a period, as the flashes of a world in step come all at once; but at least a second.
@@ -65,10 +78,17 @@ class FirefliesView:
             Exception: whatever the palette itself raises.
         """
         assert experiment.recorder is not None
-        self.app.grid_view.matrix.follow(experiment.recorder.latest)
+        grid = self.app.grid_view
+        grid.matrix.follow(experiment.recorder.latest)
         width, height = self._config.shape
+        grid.aspects = phase_aspects(partial(_turns, experiment.recorder, (height, width)))
         title = f"{width}×{height} fireflies"
         await self._showing.run(self.app, title, partial(self._keep_status, experiment))
+
+    def _switch(self) -> None:
+        """Show something else of the agents."""
+        self.app.grid_view.switch()
+        self.status.update({"view": aspect_name(self.app.grid_view)})
 
     async def _keep_status(self, experiment: Fireflies) -> None:
         """Bring the status up to date, at regular times."""
@@ -99,6 +119,10 @@ class FirefliesView:
             dropped = f" ({self.app.dropped} dropped)" if self.app.dropped else ""
             values["frames/s"] = f"{frames:.0f}{dropped}"
         self.status.update(values)
+
+
+def _turns(recorder: Recorder, shape: tuple[int, int], now: float) -> NDArray[np.float64]:
+    return recorder.turns(now).reshape(shape)
 
 
 def _duration(seconds: float) -> str:

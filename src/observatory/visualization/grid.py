@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,20 @@ from observatory.visualization.palette import PaletteFunction
 
 LEVELS = 16
 """How many different brightnesses are shown: a light fades in so many steps, each of them sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aspect:
+    """Something else that can be seen of the agents."""
+
+    name: str
+    """What it is, in a word or two."""
+    values: Callable[[float], NDArray[np.float64]]
+    """From a time in seconds to a number from 0 to 1 for each agent, of shape (height, width)."""
+    palette_func: PaletteFunction
+    """From such numbers to colours."""
+    reduction: Reduction = "mean"
+    """What stands for agents that share a place."""
 
 
 class GridView:
@@ -48,7 +64,11 @@ class GridView:
         """From brightness to colour."""
         self.reduction: Reduction = reduction
         """What stands for agents that share a place."""
-        self._frozen: NDArray[np.float64] | None = None
+        self.aspects: tuple[Aspect, ...] = ()
+        """What else there is to see; `switch` goes from the brightness through all of them."""
+        self.aspect: Aspect | None = None
+        """What is seen instead of the brightness, if anything."""
+        self._frozen: dict[Aspect | None, NDArray[np.float64]] = {}
 
     @property
     def width(self) -> int:
@@ -70,22 +90,32 @@ class GridView:
 
     def freeze(self, now: float) -> None:
         """Show the values of a time from now on, whatever happens afterwards."""
-        self._frozen = self.values(now)
+        self._frozen = {None: self.values(now)}
+        self._frozen |= {aspect: aspect.values(now) for aspect in self.aspects}
 
     def thaw(self) -> None:
         """Show the values as they are again."""
-        self._frozen = None
+        self._frozen = {}
+
+    def switch(self) -> None:
+        """Show the next of the aspects, and after the last of them the brightness again."""
+        all_of_them = (None, *self.aspects)
+        self.aspect = all_of_them[(all_of_them.index(self.aspect) + 1) % len(all_of_them)]
 
     def levels(self, now: float, factor: int = 1) -> NDArray[np.float64]:
-        """Return the brightness as it is shown at a time: in blocks, and in a few levels.
+        """Return what is seen (brightness, or an aspect) at a time: in blocks, in a few levels.
 
         Args:
             now: the time, in seconds.
             factor: the side of the block of agents that one cell stands for.
         """
-        values = self.values(now) if self._frozen is None else self._frozen
-        brightness = reduced(values, factor, self.reduction)
-        return np.rint(brightness * (LEVELS - 1)) / (LEVELS - 1)
+        aspect = self.aspect
+        if self._frozen:
+            values = self._frozen[aspect]
+        else:
+            values = self.values(now) if aspect is None else aspect.values(now)
+        shown = reduced(values, factor, self.reduction if aspect is None else aspect.reduction)
+        return np.rint(shown * (LEVELS - 1)) / (LEVELS - 1)
 
     def colours(self, now: float, factor: int = 1) -> NDArray[Any]:
         """Return the colours of the cells at a time, as the palette gives them.
@@ -94,7 +124,8 @@ class GridView:
             TypeError, ValueError: the palette returned something that isn't colours.
         """
         levels = self.levels(now, factor)
-        colours: Any = self.palette_func(levels)
+        palette_func = self.palette_func if self.aspect is None else self.aspect.palette_func
+        colours: Any = palette_func(levels)
         shape = levels.shape
         if not isinstance(colours, np.ndarray) or colours.dtype.kind not in "iu":
             kind = getattr(colours, "dtype", type(colours).__name__)

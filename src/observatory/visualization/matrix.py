@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from cascade.spec.checks import check_finite, check_whole
 
-Reduction = Literal["brightest", "mean"]
-"""What stands for a block of agents that has to share one place."""
+Reduction = Literal["brightest", "mean", "turn"]
+"""What stands for a block of agents that has to share one place; see `reduced`."""
 
 
 class BrightnessMatrix:
@@ -81,12 +81,18 @@ def reduced(
     Args:
         brightness: of shape (height, width).
         factor: the side of a block; 1 changes nothing.
-        reduction: "brightest" takes the largest value of a block, "mean" its average.
+        reduction: "brightest" takes the largest value of a block, "mean" its average; "turn" takes
+            the values for shares of a turn, and the direction of the mean of their unit vectors.
     """
     if factor == 1:
         return brightness
     height, width = brightness.shape
     rows, columns = np.arange(0, height, factor), np.arange(0, width, factor)
+    if reduction == "turn":
+        vectors = np.exp(2j * np.pi * brightness)
+        vectors = np.add.reduceat(np.add.reduceat(vectors, rows, axis=0), columns, axis=1)
+        turns: NDArray[np.float64] = np.angle(vectors) / (2 * np.pi) % 1.0
+        return turns
     if reduction == "brightest":
         blocks = np.maximum.reduceat(brightness, rows, axis=0)
         return np.maximum.reduceat(blocks, columns, axis=1)

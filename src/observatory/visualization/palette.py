@@ -56,6 +56,10 @@ _ember = gradient(
 )
 _ice = gradient((0, "#0e2130"), (0.4, "#14506e"), (0.75, "#5fc3d9"), (1, "#f2ffff"))
 _grey = gradient((0, "#1c1c1c"), (1, "#ffffff"))
+_turn = gradient(
+    (0, "#fff2b0"), (0.25, "#d0567a"), (0.5, "#2a2a6e"), (0.75, "#2f9c95"), (1, "#fff2b0")
+)
+_order = gradient((0, "#160f2e"), (0.5, "#8c2f63"), (0.8, "#ef8a47"), (1, "#fdf3c0"))
 
 
 class Palettes:
@@ -80,3 +84,16 @@ class Palettes:
     def grey(brightness: NDArray[np.float64]) -> NDArray[Any]:
         """From near black to white."""
         return _grey(brightness)
+
+    @staticmethod
+    def turn(turns: NDArray[np.float64]) -> NDArray[Any]:
+        """Phases, as shares of a turn: a circle from flash to flash, with as light an end as start.
+
+        Light at the flash, then over red to a dark blue half a turn later, and over green back.
+        """
+        return _turn(turns)
+
+    @staticmethod
+    def order(order: NDArray[np.float64]) -> NDArray[Any]:
+        """Order parameters: dark where all are at odds, over red to light where all are in step."""
+        return _order(order)

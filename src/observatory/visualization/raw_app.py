@@ -27,11 +27,12 @@ FRAMES_PER_SECOND = 30
 """How often the picture is made anew, at most."""
 
 _KEYS = (("q", "quit"), ("space", "freeze"), ("?", "help"))
-_HELP = (
+HELP = (
     " q      ends the experiment; the summary is printed",
     " space  freezes the picture; the experiment goes on",
     " ?      shows or hides this   Ctrl-L draws everything anew",
 )
+"""What is said about the keys when nothing else is."""
 _REDRAW = "\x0c"
 
 
@@ -77,7 +78,10 @@ class RawTerminalApp:
         self.sent = 0
         """How many bytes of frames were sent."""
         self.keys: dict[str, tuple[str, Callable[[], object]]] = {}
-        """Further keys: what each does, in a word, and what is called when it is pressed."""
+        """Further keys: what each does, in a word, and what is called when it is pressed. One
+        without a word isn't listed; one that the view has, such as space, is taken from it."""
+        self.help: tuple[str, ...] = HELP
+        """Lines about the keys, as many as the status bar has."""
         self._aggregator = aggregator
         self._stopping = False
         self._frozen = False
@@ -142,7 +146,9 @@ class RawTerminalApp:
 
     def _obey(self, keys: bytes, screen: Screen, now: float) -> None:
         for key in keys.decode(errors="ignore"):
-            if key in "qQ":
+            if key in self.keys:
+                self.keys[key][1]()
+            elif key in "qQ":
                 self._stopping = True
             elif key == " ":
                 self._frozen = not self._frozen
@@ -154,8 +160,6 @@ class RawTerminalApp:
                 self._help = not self._help
             elif key == _REDRAW:
                 screen.forget()
-            elif key in self.keys:
-                self.keys[key][1]()
 
     def _draw(self, terminal: Terminal, screen: Screen, now: float) -> None:
         if terminal.busy:
@@ -167,13 +171,15 @@ class RawTerminalApp:
         grid = self.grid_view
         layout = Layout.of(columns, rows, grid.width, grid.height, StatusBar.HEIGHT + 1)
         colours, lines = self.picture(layout, now)
-        words = [f"{key} {word}" for key, (word, _) in self.keys.items()]
-        words += [f"{key} {word}" for key, word in _KEYS]
+        own = {" ": "space"}
+        words = [f"{own.get(key, key)} {word}" for key, (word, _) in self.keys.items() if word]
+        taken = {own.get(key, key) for key in self.keys}
+        words += [f"{key} {word}" for key, word in _KEYS if key not in taken]
         keys: Line = ((" " * layout.status_left, "plain"), (f" {'   '.join(words)}", "dim"))
         if self._frozen:
             keys = (*keys, ("   frozen", "accent"))
         if self._help:
-            lines = [((" " * layout.status_left + text, "plain"),) for text in _HELP]
+            lines = [((" " * layout.status_left + text, "plain"),) for text in self.help]
         lines = [cut(line, columns) for line in (*lines, keys)]
         data = screen.frame(layout, colours, lines)
         if data:

@@ -100,7 +100,7 @@ class Theatre:
         controls = {control.name: control for control in stage.controls}
         name = message["set"]
         if not isinstance(name, str) or name not in controls:
-            raise ValueError(f"set must be one of {', '.join(controls)}")
+            raise ValueError(f"set must be one of {', '.join(controls) or 'nothing'}")
         return {"effect": stage.set(name, controls[name].check(message["to"]))}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import random
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextvars import Context
@@ -18,7 +19,7 @@ from cascade.ports import Connector
 from cascade.runtime.events import TaskStepped
 from cascade.runtime.virtual_time import VirtualTimeLoop
 from cascade.testing import run_virtual
-from observatory.agents.kuramoto import firefly_agent
+from observatory.agents.kuramoto import firefly_agent, response
 from observatory.networking.direct_channel import DirectChannel
 from observatory.networking.topology import moore_neighbors, most_square
 from observatory.reference.fireflies import simulate
@@ -61,8 +62,10 @@ class Lone:
         slots: cs.ResourceManager | None = None,
         connector: Connector | None = None,
         neighbors: Sequence[DirectChannel] = (),
+        dissipation: float | None = None,
+        inbox: DirectChannel | None = None,
     ) -> None:
-        self.inbox = DirectChannel(owner_id=7)
+        self.inbox = DirectChannel(owner_id=7) if inbox is None else inbox
         self.ear = DirectChannel(owner_id="ear", capacity=10_000)
         self.tally = Tally()
         workflow = firefly_agent(
@@ -73,8 +76,9 @@ class Lone:
             neighbors=[self.ear, *neighbors],
             my_channel=self.inbox,
             connector=connector,
-            refractory_period=REFRACTORY,
+            refractory_period=REFRACTORY if dissipation is None else None,
             probe=self.tally,
+            dissipation=dissipation,
         )
         if slots is not None:
             workflow = workflow.with_constraints(cpu_slot=1)
@@ -90,10 +94,13 @@ class Lone:
 
 
 async def hearing(
-    messages: Iterable[tuple[float, float]], until: float, nudge: float = 0.125
+    messages: Iterable[tuple[float, float]],
+    until: float,
+    nudge: float = 0.125,
+    dissipation: float | None = None,
 ) -> list[float]:
     """Let an agent receive flashes, given as (received at, time put on them)."""
-    agent = Lone(nudge=nudge)
+    agent = Lone(nudge=nudge, dissipation=dissipation)
     loop = asyncio.get_running_loop()
     for received, time in messages:
         loop.call_at(received, agent.inbox.send_nowait, flash(time))
@@ -262,6 +269,50 @@ def test_nudges_add_up() -> None:
 def test_a_nudge_over_the_period_makes_it_flash_at_the_time_of_the_flash_it_heard() -> None:
     assert run_virtual(hearing([(0.9375, 0.9375)], 3.0)) == [0.9375, 1.9375, 2.9375]
     assert run_virtual(hearing([(0.5, 0.5)], 3.0, nudge=40.0)) == [0.5, 1.5, 2.5]
+
+
+def lifted(phase: float, strength: float, dissipation: float) -> float:
+    """The phase to which a flash lifts one, by the states themselves: 0 to 1."""
+    stretch = math.exp(dissipation) - 1
+    state = math.log(1 + stretch * phase) / dissipation
+    return (math.exp(dissipation * min(1.0, state + strength)) - 1) / stretch
+
+
+@pytest.mark.parametrize("dissipation", [0.01, 1.0, 3.0, 20.0])
+@pytest.mark.parametrize("strength", [0.0, 0.01, 0.25, 1.0])
+@pytest.mark.parametrize("phase", [0.03, 0.5, 0.97])
+def test_with_a_dissipation_a_flash_lifts_the_state(
+    phase: float, strength: float, dissipation: float
+) -> None:
+    times = run_virtual(hearing([(phase, phase)], 2.5, strength, dissipation))
+    first = phase + (1.0 - lifted(phase, strength, dissipation))
+    assert times[:2] == pytest.approx([first, first + 1.0], abs=1e-12)
+
+
+def test_with_hardly_any_dissipation_that_is_the_nudge() -> None:
+    slope, constant = response(5.0, 0.2, 1e-9)
+    assert slope == pytest.approx(0, abs=1e-9)
+    assert constant == pytest.approx(0.2)
+    assert response(5.0, 0.2, None) == (0.0, 0.2)
+
+
+def test_with_a_dissipation_it_hears_from_the_start_but_not_in_the_instant_of_its_flash() -> None:
+    first = 1.0 - lifted(0.0, 0.125, 3.0)
+    heard = [(0.0, 0.0), (first, first), (first, first)]
+    assert run_virtual(hearing(heard, 2.0, 0.125, 3.0)) == pytest.approx([first, first + 1.0])
+
+
+def test_it_doesnt_hear_itself() -> None:
+    async def scenario() -> list[float]:
+        agent = Lone(dissipation=3.0, nudge=0.5)
+        channels = (agent.inbox, agent.ear)
+        await agent.end()
+        agent = Lone(dissipation=3.0, nudge=0.5, neighbors=channels, inbox=channels[0])
+        await asyncio.sleep(2.5)
+        assert agent.inbox.qsize() == 0
+        return await agent.end()
+
+    assert run_virtual(scenario()) == [1.0, 2.0]
 
 
 def test_a_nudge_of_nothing_changes_nothing() -> None:

@@ -32,6 +32,42 @@ def test_the_refractory_period_is_a_fifth_of_the_period_unless_given() -> None:
     assert FirefliesConfig(period=10.0, refractory_period=10.0).deaf_for == 10.0
 
 
+def test_the_model_of_mirollo_and_strogatz_has_a_dissipation_and_no_deafness() -> None:
+    config = FirefliesConfig(model="mirollo-strogatz")
+    assert (config.deaf_for, config.concavity) == (0.0, 3.0)
+    config = FirefliesConfig(model="mirollo-strogatz", dissipation=1.5, refractory_period=0.5)
+    assert (config.deaf_for, config.concavity) == (0.5, 1.5)
+    assert FirefliesConfig(model="mirollo-strogatz", refractory_period=0).deaf_for == 0
+    assert FirefliesConfig().concavity is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dissipation": 3.0}, "^dissipation must be left out .* got 3.0$"),
+        ({"model": "mirollo-strogatz", "dissipation": 0}, "^dissipation must be above 0 .* got 0$"),
+        ({"model": "mirollo-strogatz", "dissipation": 100.5}, "^dissipation must be .* got 100.5$"),
+        ({"model": "mirollo-strogatz", "dissipation": NAN}, "^dissipation must be .* got nan$"),
+        (
+            {"model": "mirollo-strogatz", "refractory_period": 1e-9},
+            "^refractory_period must be 0, or above 1e-9 .* got 1e-09$",
+        ),
+        ({"model": "winfree"}, "^model must be fixed, mirollo-.* or kuramoto, got 'winfree'$"),
+        ({"coupling": 1.0}, "^coupling must be left out unless the model is kuramoto, got 1.0$"),
+        ({"half_width": 1.0}, "^half_width must be left out unless the model is kuramoto"),
+        (
+            {"model": "kuramoto", "topology": "complete", "coupling": -1.0},
+            "^coupling must be ≥ 0 radians per second, got -1.0$",
+        ),
+        ({"model": "kuramoto"}, "^topology must be complete in the model kuramoto, got 'torus'$"),
+        ({"topology": "star"}, "^topology must be torus, ring or complete, got 'star'$"),
+    ],
+)
+def test_a_model_and_a_topology_are_checked(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FirefliesConfig(**settings)
+
+
 @pytest.mark.parametrize(
     ("count", "shape"),
     [
@@ -56,6 +92,7 @@ def test_a_count_that_makes_a_mere_line_gets_a_hint() -> None:
     assert "100" in hint
     for count in (1, 2, 3, 4, 6, 12, 900):
         assert FirefliesConfig(num_agents=count).shape_hint() is None
+    assert FirefliesConfig(num_agents=97, topology="ring").shape_hint() is None
 
 
 @pytest.mark.parametrize("value", [1, 1000, 10**12])

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import random
+import subprocess
+import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from tests.long_form import tries
 
 from cascade.connectors.local import LocalBroker, LocalBusConnector
 from cascade.ports import Connector
@@ -22,7 +27,9 @@ from observatory.experiments.recorder import Summary
 from observatory.flashes import Flash, flash_digest
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.monitors.convergence import Convergence, ConvergenceMonitor
+from observatory.networking.topology import TOPOLOGIES, Topology
 from observatory.reference.fireflies import Simulation, simulate
+from observatory.reference.mirollo_strogatz import simulate_states
 
 
 def run(config: FirefliesConfig) -> Summary:
@@ -30,14 +37,10 @@ def run(config: FirefliesConfig) -> Summary:
 
 
 def reference(config: FirefliesConfig) -> Simulation:
-    return simulate(
-        config.num_agents,
-        config.period,
-        config.nudge,
-        config.duration,
-        config.seed,
-        config.refractory_period,
-    )
+    world = (config.num_agents, config.period, config.nudge, config.duration, config.seed)
+    if config.concavity is None:
+        return simulate(*world, config.refractory_period, topology=config.topology)
+    return simulate_states(*world, config.concavity, config.deaf_for, topology=config.topology)
 
 
 def assert_as_the_reference(config: FirefliesConfig) -> Summary:
@@ -75,7 +78,7 @@ def assert_nothing_left(experiment: Fireflies) -> None:
 
 
 @pytest.mark.parametrize("nudge", [0.05, 0.2])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(tries(3, 6)))
 def test_agents_and_calculation_give_the_same_flashes(seed: int, nudge: float) -> None:
     assert_as_the_reference(
         FirefliesConfig(num_agents=100, period=1.0, nudge=nudge, duration=60.0, seed=seed)
@@ -118,6 +121,70 @@ def test_the_duration_need_not_be_whole_periods() -> None:
     assert_as_the_reference(FirefliesConfig(num_agents=25, duration=33.3, seed=6))
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 40])
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+@pytest.mark.parametrize("model", ["fixed", "mirollo-strogatz"])
+def test_so_they_do_in_every_model_whoever_hears_whom(
+    model: Literal["fixed", "mirollo-strogatz"], topology: Topology, count: int
+) -> None:
+    assert_as_the_reference(
+        FirefliesConfig(
+            num_agents=count,
+            period=1.0,
+            nudge=0.01,
+            duration=25.0,
+            seed=count,
+            topology=topology,
+            model=model,
+        )
+    )
+
+
+def test_so_they_do_with_any_dissipation_and_with_a_refractory_period() -> None:
+    for dissipation, refractory_period in ((0.1, None), (12.0, 0.0), (3.0, 0.3)):
+        assert_as_the_reference(
+            FirefliesConfig(
+                num_agents=36,
+                period=1.0,
+                nudge=0.02,
+                duration=20.0,
+                model="mirollo-strogatz",
+                dissipation=dissipation,
+                refractory_period=refractory_period,
+            )
+        )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_everybody_hears_everybody_a_concave_state_ends_in_one_flash(seed: int) -> None:
+    config = FirefliesConfig(
+        30, 1.0, 0.002, 40.0, seed=seed, topology="complete", model="mirollo-strogatz"
+    )
+    summary = assert_as_the_reference(config)
+    assert summary.order_parameter["first"] is not None
+    assert summary.order_parameter["last"] is not None
+    assert summary.order_parameter["first"] < 0.9
+    assert summary.order_parameter["last"] > 0.999
+
+
+def test_agents_that_all_hear_each_other_share_what_they_need_for_it() -> None:
+    def bytes_of(count: int) -> int:
+        config = FirefliesConfig(num_agents=count, duration=1e-9, topology="complete")
+        tracemalloc.start()
+        run(config)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    # A list of its own for each agent would be another 8 · (400² - 100²) bytes, 1.2 MB.
+    assert bytes_of(400) < 4 * bytes_of(100) + 300_000
+
+
+def test_agents_know_no_mean_field() -> None:
+    with pytest.raises(ValueError, match="model must be fixed or mirollo-strogatz with agents"):
+        Fireflies(FirefliesConfig(model="kuramoto", topology="complete"))
+
+
 @pytest.mark.parametrize("limit", [100, 101, 10_000])
 def test_a_limit_that_is_no_limit_changes_no_flash(limit: int) -> None:
     config = FirefliesConfig(
@@ -138,6 +205,28 @@ def test_the_same_settings_give_the_same_summary_apart_from_the_time_it_took(
     assert first.pop("elapsed") > 0
     assert second.pop("elapsed") > 0
     assert first == second
+
+
+WORLD = """
+from cascade.testing import run_virtual
+from observatory.experiments.config import FirefliesConfig
+from observatory.experiments.fireflies import Fireflies
+print(run_virtual(Fireflies(FirefliesConfig(36, 1.0, 0.05, 20.0, seed=8)).run()).digest)
+"""
+
+
+def test_one_seed_is_one_world_in_every_process_however_it_hashes() -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORLD],
+            env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for hash_seed in range(1, 6)
+    ]
+    digests = [process.communicate(timeout=100)[0].strip() for process in processes]
+    assert digests == [run(FirefliesConfig(36, 1.0, 0.05, 20.0, seed=8)).digest] * 5
 
 
 def test_another_seed_is_another_world() -> None:
@@ -411,16 +500,20 @@ def test_cancelled_at_any_moment_it_leaves_nothing_and_tells_how_far_it_came(
 
 def test_cancelled_at_any_moment_on_a_real_loop_it_leaves_nothing() -> None:
     chance = random.Random(22)
+    durations = []
 
     async def scenario() -> None:
         for number in range(12):
             limit = (None, 1, 6)[number % 3]
             config = FirefliesConfig(num_agents=20, period=0.02, nudge=0.001, limit=limit)
             summary = await cancel_at(chance.uniform(0.001, 0.1), config)
-            assert 0 < summary.duration <= summary.elapsed
+            # None at all, if that moment came while agents were still being made.
+            assert 0 <= summary.duration <= summary.elapsed
             assert summary.time == "real"
+            durations.append(summary.duration)
 
     asyncio.run(scenario())
+    assert max(durations) > 0.01
 
 
 def test_cancelled_before_its_first_step_it_hasnt_begun() -> None:
@@ -455,9 +548,12 @@ def test_it_leaves_nothing_when_it_ends_by_itself() -> None:
 
 @pytest.fixture
 def _collector_restored() -> Iterator[None]:
-    enabled = gc.isenabled()
+    enabled, frozen = gc.isenabled(), gc.get_freeze_count() > 0
     yield
     gc.unfreeze()
+    if frozen:  # as `tests/conftest.py` has it
+        gc.collect()
+        gc.freeze()
     if enabled:
         gc.enable()
 

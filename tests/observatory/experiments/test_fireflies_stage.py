@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cascade.testing import run_virtual
+from observatory.experiments.calculated import Calculated
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.fireflies_stage import FirefliesStage
@@ -145,3 +146,18 @@ def test_ten_thousand_agents_on_a_page_take_a_fifth_of_a_core_at_most() -> None:
         if number % 8 == 0:
             stage.status(now)
     assert thread_time() - began < 0.2
+
+
+def test_a_calculation_is_shown_and_has_no_settings() -> None:
+    async def view(experiment: Fireflies) -> None:
+        stage = FirefliesStage(experiment)
+        loop = asyncio.get_running_loop()
+        brightest = 0
+        for _ in range(12):  # more than a period
+            await asyncio.sleep(0.5)
+            brightest = max(brightest, *stage.picture(loop.time()))
+        assert brightest > 128
+        assert not stage.controls
+        assert stage.status(loop.time()).settings == {}
+
+    run_virtual(Calculated(FirefliesConfig(num_agents=25, seed=0, duration=30.0), view=view).run())

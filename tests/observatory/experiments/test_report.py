@@ -102,6 +102,15 @@ def test_a_summary_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
+def test_a_summary_tells_who_heard_whom_and_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary(replace(SUMMARY, topology="ring", model="mirollo-strogatz"))
+    rows = table(capsys.readouterr().out)
+    assert rows["agents"] == "900 in a ring"
+    assert rows["model"] == "mirollo-strogatz"
+    print_summary(replace(SUMMARY, topology="complete"))
+    assert table(capsys.readouterr().out)["agents"] == "900 that all hear each other"
+
+
 def test_with_a_limit_a_summary_tells_its_slots(capsys: pytest.CaptureFixture[str]) -> None:
     print_summary(replace(SUMMARY, limit=100, active={"max": 100, "mean": 99.96}))
     rows = table(capsys.readouterr().out)

@@ -49,6 +49,8 @@ KEYS = {
     "lateness_s",
     "dropped",
     "digest",
+    "topology",
+    "model",
 }
 SMALL = ["--agents", "9", "--duration", "20", "--time", "virtual"]
 PROGRAM = [sys.executable, "-m", "observatory.experiments.run_fireflies"]
@@ -264,6 +266,31 @@ def test_other_counts_are_run_without_a_word(fireflies: Command, count: int) -> 
     assert (outcome.code, outcome.err) == (0, "")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--topology", "ring"],
+        ["--model", "mirollo-strogatz", "--dissipation", "2", "--topology", "complete"],
+    ],
+)
+def test_agents_and_the_reference_come_to_the_same(fireflies: Command, options: list[str]) -> None:
+    arguments = [*SMALL, "--seed", "3", *options, "--summary", "-"]
+    by_agents, calculated = (
+        json.loads(fireflies(*arguments, "--engine", engine).out.splitlines()[-1])
+        for engine in ("agents", "reference")
+    )
+    assert by_agents["digest"] == calculated["digest"]
+    assert [options[1] in (by_agents["topology"], by_agents["model"])] == [True]
+
+
+def test_a_mean_field_runs_as_a_reference(fireflies: Command) -> None:
+    options = ["--model", "kuramoto", "--coupling", "4", "--half-width", "0.1"]
+    options += ["--engine", "reference", "--summary", "-"]
+    summary = json.loads(fireflies(*SMALL, *options).out.splitlines()[-1])
+    assert (summary["model"], summary["topology"]) == ("kuramoto", "complete")
+    assert summary["order_parameter"]["last"] > 0.9
+
+
 # --- what is refused --------------------------------------------------------------------------
 
 
@@ -271,7 +298,7 @@ def refused() -> Iterator[tuple[str, str]]:
     for option in ("--agents", "--limit", "--concurrency-limit"):
         for value in ("0", "-1", "1.5", "nan", "inf", "many", ""):
             yield option, value
-    for option in ("--period", "--duration"):
+    for option in ("--period", "--duration", "--strict"):
         for value in ("0", "-1", "-0.5", "nan", "inf", "-inf", "1e999", "long", ""):
             yield option, value
     for value in ("-1", "-0.1", "nan", "inf", "-inf", "little", ""):
@@ -281,6 +308,13 @@ def refused() -> Iterator[tuple[str, str]]:
     for value in ("lunar", "REAL", "0", ""):
         yield "--time", value
     yield "--period", "1e-10"
+    yield "--topology", "star"
+    yield "--model", "winfree"
+    yield "--model", "kuramoto"
+    yield "--engine", "steam"
+    for option in ("--dissipation", "--coupling", "--half-width"):
+        for value in ("3.5", "-1", "nan", "weak"):
+            yield option, value
 
 
 def refusal(outcome: Outcome) -> str:
@@ -313,7 +347,7 @@ def test_a_number_of_thousands_of_digits_is_refused_in_a_line_that_can_be_read(
     assert len(line) < 400
 
 
-@pytest.mark.parametrize("option", ["--summary", "--log"])
+@pytest.mark.parametrize("option", ["--summary", "--log", "--still", "--cast", "--record"])
 def test_a_path_that_cant_be_written_is_refused_before_the_run(
     fireflies: Command, option: str, tmp_path: Path
 ) -> None:
@@ -344,8 +378,19 @@ def test_what_is_no_option_is_refused_in_one_line(
     assert named in refusal(fireflies(*arguments))
 
 
+def test_what_agents_dont_know_and_a_calculation_doesnt_have_is_refused(
+    fireflies: Command,
+) -> None:
+    line = refusal(fireflies("--model", "kuramoto"))
+    assert "--model must be fixed or mirollo-strogatz with agents" in line
+    assert "--engine reference" in line
+    line = refusal(fireflies("--engine", "reference", "--limit", "3"))
+    assert line == "fireflies: --limit must be left out with --engine reference, got 3"
+
+
 def test_a_refused_command_leaves_no_files(fireflies: Command, tmp_path: Path) -> None:
     files = ["--summary", tmp_path / "summary.json", "--log", tmp_path / "log.jsonl"]
+    files += ["--record", tmp_path / "record"]
     refusal(fireflies(*files, "--limit", "0"))
     assert list(tmp_path.iterdir()) == []
 
@@ -501,10 +546,20 @@ def test_the_arguments_of_run_experiment_and_their_defaults() -> None:
         "palette_func",
         "still",
         "cast",
+        "record",
+        "strict",
+        "topology",
+        "model",
+        "dissipation",
+        "coupling",
+        "half_width",
+        "engine",
     }
     keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     assert keywords.pop("palette_func") is Palettes.firefly
     assert keywords.pop("limit_holds") == "step"
+    assert keywords.pop("model") == "fixed"
+    assert keywords.pop("engine") == "agents"
     assert set(keywords.values()) == {None}
 
 
@@ -593,6 +648,9 @@ def test_run_experiment_tells_flashes_and_metrics_where_it_is_asked_to(tmp_path:
         ("seed", 1.5, TypeError),
         ("refractory_period", 0.0, ValueError),
         ("refractory_period", 5.5, ValueError),
+        ("strict", 0.0, ValueError),
+        ("strict", INF, ValueError),
+        ("strict", "1", TypeError),
     ],
 )
 def test_run_experiment_refuses_a_bad_argument_by_its_name(

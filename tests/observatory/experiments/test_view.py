@@ -19,8 +19,10 @@ from tests.observatory.visualization.test_screen import check
 from cascade.testing import run_virtual
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.fireflies import Fireflies, Moment
+from observatory.experiments.showing import Showing
 from observatory.experiments.view import FirefliesView
 from observatory.flashes import Flash
+from observatory.order import local_order
 from observatory.ticks import Ticks
 from observatory.visualization.colours import ColourDepth
 from observatory.visualization.grid import LEVELS
@@ -138,6 +140,34 @@ def test_the_status_says_what_goes_on(tmp_path: Path) -> None:
     assert status["lateness p99"].endswith("ms")
     assert status["lateness p99"] != "0.0 ms"
     assert "frames/s" not in status
+
+
+def test_a_key_shows_phases_and_local_order_and_the_status_says_which(tmp_path: Path) -> None:
+    view = FirefliesView(SMALL, terminal=True)
+    assert view.status.status["view"] == "flashes"
+    word, press = view.app.keys["m"]
+    assert word == "view"
+    seen: list[tuple[str, Any]] = []
+
+    async def look(experiment: Fireflies) -> None:
+        view._showing = Showing(still=tmp_path / "still.svg")  # no terminal is there
+        showing = asyncio.create_task(view.run(experiment))
+        await asyncio.sleep(7.3)
+        now = asyncio.get_running_loop().time()
+        assert experiment.recorder is not None
+        turns = experiment.recorder.turns(now).reshape(10, 10)
+        for expected in (None, turns % 1.0, local_order(turns)):
+            seen.append((view.status.status["view"], expected))
+            if expected is not None:
+                error = np.abs(view.app.grid_view.levels(now) - expected).max()
+                assert error <= 0.5 / (LEVELS - 1) + 1e-9
+            press()
+        assert view.status.status["view"] == "flashes"
+        showing.cancel()
+        await asyncio.wait([showing])
+
+    run_virtual(Fireflies(SMALL, view=look).run())
+    assert [name for name, _ in seen] == ["flashes", "phase", "local order"]
 
 
 class Told:

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from observatory.networking.topology import moore_neighbors, most_square, square_counts_near
+from observatory.networking.topology import (
+    TOPOLOGIES,
+    Topology,
+    moore_neighbors,
+    most_square,
+    neighborhoods,
+    ring_neighbors,
+    square_counts_near,
+)
 
 
 def test_neighbours_in_the_middle_come_row_by_row() -> None:
@@ -43,6 +51,46 @@ def test_neighbourhood_is_mutual_and_never_of_oneself(width: int, height: int) -
         assert cell not in around[cell]
         assert len(set(around[cell])) == len(around[cell])
         assert all(cell in around[other] for other in around[cell])
+
+
+@pytest.mark.parametrize(
+    ("index", "count", "expected"),
+    [(0, 1, []), (0, 2, [1]), (1, 2, [0]), (0, 3, [2, 1]), (4, 9, [3, 5]), (8, 9, [7, 0])],
+)
+def test_in_a_ring_there_is_one_on_each_side(index: int, count: int, expected: list[int]) -> None:
+    assert ring_neighbors(index, count) == expected
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 12])
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_whoever_hears_somebody_is_heard_by_it(topology: Topology, count: int) -> None:
+    around = neighborhoods(topology, count)
+    assert len(around) == count
+    for cell in range(count):
+        assert len(set(around[cell])) == len(around[cell])
+        assert all(cell in around[other] for other in around[cell])
+        if topology != "complete":
+            assert cell not in around[cell]
+
+
+def test_neighbourhoods_are_those_of_the_torus_and_the_ring() -> None:
+    assert neighborhoods("torus", 12)[5] == moore_neighbors(5, 4, 3)
+    assert neighborhoods("ring", 12)[5] == [4, 6]
+
+
+def test_a_complete_graph_costs_no_memory() -> None:
+    around = neighborhoods("complete", 10**6)
+    assert around[0] is around[-1]
+    assert around[0] == range(10**6)
+
+
+def test_what_isnt_in_the_ring_or_no_topology_is_refused() -> None:
+    with pytest.raises(ValueError, match="index must be from 0 to 3, got 4"):
+        ring_neighbors(4, 4)
+    with pytest.raises(ValueError, match="count must be a whole number ≥ 1, got 0"):
+        neighborhoods("complete", 0)
+    with pytest.raises(ValueError, match="topology must be torus, ring or complete, got 'star'"):
+        neighborhoods("star", 4)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from observatory.visualization.grid import LEVELS, GridView, StateView
+from observatory.visualization.grid import LEVELS, Aspect, GridView, StateView
 from observatory.visualization.palette import Palettes
 
 
@@ -36,6 +36,37 @@ def test_frozen_it_stays_as_it_is_whatever_is_lit() -> None:
     assert grid.levels(1.0).tolist() == [[1.0, 0.0]]
     grid.thaw()
     assert grid.levels(1.0).tolist() == [[0.0, 1.0]]
+
+
+def test_it_switches_between_brightness_and_aspects() -> None:
+    grid = GridView(2, 1, Palettes.grey, 1.0)
+    grid.light(0, 0.0)
+    half = Aspect("half", lambda now: np.full((1, 2), 0.2 * now), Palettes.ice)
+    full = Aspect("full", lambda now: np.ones((1, 2)), Palettes.ember)
+    grid.aspects = (half, full)
+    seen: list[Any] = []
+    for _ in range(4):
+        seen.append((grid.aspect, grid.levels(1.0).tolist(), grid.colours(1.0).tolist()))
+        grid.switch()
+    assert seen[0] == seen[3] == (None, [[0.0, 0.0]], Palettes.grey(np.zeros((1, 2))).tolist())
+    assert seen[1] == (half, [[0.2, 0.2]], Palettes.ice(np.full((1, 2), 0.2)).tolist())
+    assert seen[2] == (full, [[1.0, 1.0]], Palettes.ember(np.ones((1, 2))).tolist())
+    GridView.switch(alone := GridView(1, 1, Palettes.grey, 1.0))
+    assert alone.aspect is None
+
+
+def test_frozen_it_shows_every_aspect_of_that_moment() -> None:
+    grid = GridView(1, 1, Palettes.grey, 1.0)
+    grid.light(0, 0.0)
+    grid.aspects = (Aspect("time", lambda now: np.full((1, 1), now), Palettes.ice),)
+    grid.freeze(0.2)
+    grid.switch()
+    assert grid.levels(0.6).tolist() == [[pytest.approx(0.2)]]
+    grid.switch()
+    assert grid.levels(0.6).tolist() == [[pytest.approx(0.8)]]
+    grid.thaw()
+    grid.switch()
+    assert grid.levels(0.6).tolist() == [[pytest.approx(0.6)]]
 
 
 def test_the_colours_are_the_palettes() -> None:

@@ -397,6 +397,26 @@ def test_an_experiment_has_keys_of_its_own(pty: Pty) -> None:
     assert pressed[:3] == ["more", "less", "more"]
 
 
+def test_keys_without_a_word_arent_listed_and_keys_of_the_view_can_be_taken(pty: Pty) -> None:
+    app = an_app()
+    app.help = (" nothing helps",)
+    pressed = []
+    app.keys[" "] = ("pause", lambda: pressed.append("pause"))
+    app.keys["0"] = ("", lambda: pressed.append("0"))
+
+    async def main() -> None:
+        run = asyncio.create_task(app.run())
+        await pty.until(lambda: b" space pause   q quit   ? help" in pty.output)
+        pty.type(b" 0?")
+        await pty.until(lambda: b"nothing helps" in pty.output)
+        pty.type(b"q")
+        await asyncio.wait_for(run, LIMIT_S)
+
+    pty.run(main())
+    assert pressed == ["pause", "0"]
+    assert b"frozen" not in pty.output
+
+
 def test_stopped_with_ctrl_z_the_terminal_is_whole_and_afterwards_drawn_anew(
     pty: Pty, monkeypatch: pytest.MonkeyPatch
 ) -> None:

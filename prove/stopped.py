@@ -1,0 +1,109 @@
+"""A million tasks while somebody watches who doesn't read: ``python -m prove.stopped``.
+
+The same run with a watcher that reads, and with one that has stopped, in turn. It ends with 1 if
+the stopped one makes the run slower than 1.1 times, if memory grows by more than 20 MiB, or if
+nothing is counted as dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cascade as cs
+from cascade.control import Client, LocalControl
+
+TASKS = 1_000_000
+ROUNDS = 2
+SLOWER = 1.1
+GROWTH = 20.0
+NAME = "million"
+
+
+@cs.task(mode="inline")
+def do_nothing(n: int) -> None:
+    """Return None at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run went."""
+
+    seconds: float
+    grown: float
+    """By how many MiB the process has grown."""
+    dropped: int
+
+
+def run_with(watcher: str, tasks: int = TASKS) -> Outcome:
+    """Run tasks while a watcher "reads", or has "stopped"."""
+    return asyncio.run(_run_with(watcher, tasks))
+
+
+async def _run_with(watcher: str, tasks: int) -> Outcome:
+    control = LocalControl(NAME)
+    await control.connect()
+    engine = cs.Engine(connector=control)
+    ended = threading.Event()
+    thread = threading.Thread(target=_read if watcher == "reads" else _stop, args=(ended,))
+    thread.start()
+    try:
+        while not (control.desk.watchers if watcher == "reads" else control.desk.dropped):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        before = _size()
+        began = time.perf_counter()
+        await engine.run(do_nothing.map(n=range(tasks)).windowed(1000))
+        seconds = time.perf_counter() - began
+        return Outcome(seconds, _size() - before, control.desk.dropped)
+    finally:
+        ended.set()
+        await asyncio.to_thread(thread.join)
+        await control.disconnect()
+
+
+def _read(ended: threading.Event) -> None:
+    with Client(NAME) as client:
+        for _ in client.watch(0.1):
+            if ended.is_set():
+                return
+
+
+def _stop(ended: threading.Event) -> None:
+    """Ask for more snapshots than fit anywhere, and read none of them."""
+    path = Path(os.environ["CASCADE_CONTROL_DIR"]) / f"{NAME}.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as end:
+        end.connect(str(path))
+        end.sendall(b'{"do":"watch","every":0.1}\n' * 5000)
+        ended.wait()
+
+
+def _size() -> float:
+    """Return the most that the process has ever taken, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> int:
+    """Run both in turn, print the figures, and return the exit code."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.environ["CASCADE_CONTROL_DIR"] = str(Path(directory) / "control")
+        run_with("reads", 1000)  # what is imported and made once
+        outcomes = [(run_with("reads"), run_with("stopped")) for _ in range(ROUNDS)]
+    ratio = min(stopped.seconds for _, stopped in outcomes) / min(
+        reading.seconds for reading, _ in outcomes
+    )
+    grown = max(stopped.grown for _, stopped in outcomes)
+    dropped = min(stopped.dropped for _, stopped in outcomes)
+    print(f"{ratio:.3f} times as long, {grown:.1f} MiB more, {dropped} snapshots dropped at least")
+    return 0 if ratio <= SLOWER and grown <= GROWTH and dropped else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""The fireflies as a calculation in the place of agents: the same settings, the same summary."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from observatory.experiments.config import COUPLING, HALF_WIDTH, FirefliesConfig
+from observatory.experiments.fireflies import Fireflies
+from observatory.experiments.recorder import Recorder
+from observatory.flash_lines import flash_lines
+from observatory.flashes import Flash
+from observatory.reference.large import LargeWorld
+from observatory.reference.mean_field_world import MeanFieldWorld
+from observatory.reference.mirollo_strogatz import concave_response
+from observatory.reference.state import Times, Whole
+from observatory.reference.world import PulseResponse
+from observatory.ticks import Ticks
+
+if TYPE_CHECKING:
+    from observatory.records.writer import RecordWriter
+
+FRAMES_PER_SECOND = 30
+"""How often a calculation that is shown goes on, in a second of the loop's clock."""
+
+
+class _World(Protocol):
+    """What time goes on in."""
+
+    def run_until(self, time: float) -> None:
+        """Run all instants before a time, in seconds since the start."""
+        ...
+
+
+class BulkRecorder(Recorder):
+    """A recorder that is told of many flashes at once, in seconds since the start.
+
+    Nothing in a calculation is late, and it has no steps.
+    """
+
+    def flashed_together(self, agents: Whole, times: Times) -> None:
+        """Agents have flashed, in this order."""
+        self.count += len(agents)
+        np.frombuffer(self.latest)[agents] = self._start + times
+        self._digest.update(flash_lines(agents, times))
+        if self._keep:
+            self.flashes += map(Flash, agents.tolist(), times.tolist())
+        if self._record is not None:
+            self._record.flashes(agents, times)
+
+    def turns(self, now: float) -> Times:
+        """Return all phases at `now`, on the loop's clock, as shares of the period."""
+        return super().turns(now - self._start)
+
+    def recent_lateness(self, count: int) -> float | None:
+        """Return 0, or None while there were no flashes."""
+        return 0.0 if self.count else None
+
+    def lateness_summary(self) -> dict[str, float | None]:
+        """Return 0 for everything, or None while there were no flashes."""
+        return dict.fromkeys(("p50", "p99", "max"), self.recent_lateness(1))
+
+
+class Calculated(Fireflies):
+    """An experiment that is calculated: no agents, no channels, and nobody is told of flashes.
+
+    Args:
+        config: the settings; without a limit.
+        **others: as for `Fireflies`.
+
+    Raises:
+        ValueError: there is a limit.
+    """
+
+    _world: _World | None = None
+
+    steerable = False
+
+    def _check_config(self, config: FirefliesConfig) -> None:
+        if config.limit is not None:
+            raise ValueError(
+                f"limit must be left out with --engine reference, got {config.limit!r}"
+            )
+
+    def _make_recorder(self, due: list[float], record: RecordWriter | None) -> Recorder:
+        config = self.config
+        recorder = BulkRecorder(
+            [], config.period, self._start, np.inf, self._log, self._keep_flashes, record
+        )
+        recorder.due = array("d", [first - self._start for first in due])
+        recorder.latest = array("d", [-np.inf]) * config.num_agents
+        recorder.steps = [0] * config.num_agents
+        return recorder
+
+    def _lives(
+        self, phases: list[float], due: list[float], recorder: Recorder
+    ) -> Iterator[Coroutine[Any, Any, Any]]:
+        assert isinstance(recorder, BulkRecorder)
+        config = self.config
+        # On real time the loop's clock would leave its mark in the last digits.
+        recorder.due[:] = array("d", [0.0 + (config.period - phase) for phase in phases])
+        live = np.frombuffer(recorder.due)
+        if config.model == "kuramoto":
+            self._world = MeanFieldWorld(
+                live,
+                config.period,
+                COUPLING if config.coupling is None else config.coupling,
+                HALF_WIDTH if config.half_width is None else config.half_width,
+                recorder.flashed_together,
+            )
+        else:
+            if config.concavity is None:
+                response = PulseResponse(config.period, config.deaf_for, 0.0, config.nudge)
+            else:
+                response = concave_response(
+                    config.period, config.nudge, config.concavity, config.deaf_for
+                )
+            self._world = LargeWorld(live, response, config.topology, recorder.flashed_together)
+        yield self._go_on()
+
+    async def _go_on(self) -> None:
+        """Go on at regular times: often if it is shown, or else ten times a period."""
+        if self._view is None:
+            ticks = Ticks(self._start, self.config.period, 10)
+        else:
+            ticks = Ticks(self._start, 1 / FRAMES_PER_SECOND)
+        while True:
+            self._advance(await ticks.next())
+
+    def _advance(self, now: float) -> None:
+        if self._world is not None:
+            self._world.run_until(min(now - self._start, self.config.duration))

@@ -1,0 +1,68 @@
+"""The command `observatory plot`: a record of the fireflies as a figure.
+
+``python -m observatory.experiments.run_plot run.arrow --out run.svg``
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+if __name__ == "__main__":
+    # Ctrl-C while the imports below are under way ends the program like any other Ctrl-C. At once:
+    # an exception could get lost in what is being imported.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
+from pathlib import Path
+from typing import Annotated
+
+from observatory.experiments import console
+from observatory.experiments.opening import check_installed, open_record
+
+# isort: split
+import typer  # after the console, which says what is missing
+
+__all__ = ["app", "main"]
+
+_console = console.Console("plot")
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+"""The command line as a typer application."""
+
+
+@app.command(help="Draw a record: order, flashes, phases, lateness, and slots.")
+def plot(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What --record has written.")],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Where to draw it, ending in .svg or .png. Default: the record's name and .svg.",
+        ),
+    ] = None,
+) -> None:
+    """Draw a record into a file."""
+    check_installed(_console, "pyarrow", "matplotlib")
+    from observatory.records.plot import check_ending, save
+
+    target = f"{Path(file).with_suffix('')}.svg" if out is None else out
+    try:
+        check_ending(target)
+    except ValueError as error:
+        _console.refuse(f"--out {error}")
+    record = open_record(_console, file)
+    if os.path.exists(target) and os.path.samefile(file, target):
+        _console.refuse(f"--out must be another file than the record, got {target!r}")
+    _console.check_files({"--out": target})
+    save(record, target)
+    print(target)
+
+
+def main() -> None:
+    """Run the command `observatory plot`; see `Console.main` for its exit codes."""
+    _console.main(app)
+
+
+if __name__ == "__main__":
+    main()
