@@ -229,15 +229,11 @@ class TestTheCommand:
             ("TAKEN", "must be one that is free"),
         ],
     )
-    def test_a_port_that_cannot_be_is_named(
-        self, url: str, place: Path, port: str, reason: str
-    ) -> None:
-        port = port.replace("TAKEN", url.split(":")[2].split("/")[0])
-        with started(place, "-m", "cascade.cli", "ui", "--port", port) as process:
-            _, errors = process.communicate(timeout=20)
-        assert process.returncode == 2
-        assert reason in errors
-        assert errors.count("\n") == 1
+    def test_a_port_that_cannot_be_is_named(self, url: str, port: str, reason: str) -> None:
+        result = call("ui", "--port", port.replace("TAKEN", url.split(":")[2].split("/")[0]))
+        assert result.exit_code == 2
+        assert reason in result.output
+        assert result.output.count("\n") == 1
 
     def test_it_ends_in_order_while_a_page_is_open(self, place: Path) -> None:
         with interface(place) as (process, url), a_page(url) as page:
