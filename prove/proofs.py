@@ -87,6 +87,16 @@ PROOFS = (
         ),
         {"CASCADE_MESSAGES": "10000"},
     ),
+    Proof(
+        "10,000 messages to a page's socket that are none: no effect, hardly a line in the log",
+        (
+            *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"),
+            *("-o", "faulthandler_timeout=0"),
+            *("tests/web/test_theatre.py", "-k", "whatever_is_sent"),
+        ),
+        {"CASCADE_MESSAGES": "10000"},
+    ),
+    Proof("10,000 fireflies on a page: 25 pictures a second, little work", ("-m", "prove.browser")),
     Proof("a minute of Life in real time: no error", ("-m", "prove.conway", "real")),
     Proof(
         "a million traced events with a collector that has stopped: no slower, memory flat",

@@ -32,6 +32,8 @@ RULES: dict[str, tuple[str, ...]] = {
     "cascade.connectors": (*DECLARATION, "cascade.runtime.events"),
     "cascade.app": (*DECLARATION, "cascade.runtime", "cascade.adapters", "cascade.connectors"),
     "cascade.control": (*DECLARATION, "cascade.runtime", "cascade.connectors"),
+    # It brings an extra, like the command; it is a client of the programs that can be steered.
+    "cascade.web": (*DECLARATION, "cascade.control", "starlette", "uvicorn"),
     "cascade.preview": (*DECLARATION, "cascade.runtime"),
     "cascade.pictures": (*DECLARATION, "cascade.adapters"),
     "cascade": (
@@ -93,12 +95,18 @@ PUBLIC: dict[str, set[str] | None] = {
     "cascade.spec.constraint": {"GlobalConstraint"},
     "cascade.connectors.local": {"LocalBusConnector", "LocalBroker"},
     "cascade.control": {"LocalControl", "control_from_environment", "is_switched_on"},
+    "cascade.control.quiet": {"QuietLog"},
+    "cascade.web": {"require"},
+    "cascade.web.conversation": None,
+    "cascade.web.files": None,
+    "cascade.web.outbox": None,
+    "cascade.web.server": None,
     "cascade.adapters.solvers.native": {"NativeSolver"},
     "cascade.adapters.executors.local": {"LocalExecutor"},
 }
 """What the observatory may take from cascade; None: all that has no leading underscore."""
 
-PARTS = ("agents", "reference", "monitors", "networking", "visualization")
+PARTS = ("agents", "reference", "monitors", "networking", "visualization", "web")
 """What the experiments are built of."""
 
 
@@ -305,6 +313,9 @@ def test_the_parts_of_the_observatory_need_each_other_in_no_circle() -> None:
         ("cascade", "from cascade.cli import main"),
         ("cascade.app", "from cascade.cli.command import app"),
         ("cascade.cli.command", "import numpy"),
+        ("cascade.web.server", "from cascade.runtime.engine import Engine"),
+        ("cascade.control.server", "from cascade.web.server import LocalServer"),
+        ("cascade.control.server", "def f():\n    import starlette"),
         ("cascade.cli.command", "import textual"),
         ("cascade.cli.command", "importlib.import_module('numpy')"),
         ("cascade.testing", "from observatory.flashes import Flash"),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cascade.control import census, snapshot
 from cascade.control.audit import Trail, Who
 from cascade.control.gauge import Gauge
+from cascade.control.graphs import Graphs
 from cascade.control.messages import RefusedError, Request
 from cascade.control.quiet import QuietLog
 from cascade.control.words import amount_in_words, duration_in_words, quoted, rate_in_words
@@ -66,6 +67,7 @@ class Desk:
         self._errors: deque[dict[str, Any]] = deque(maxlen=LATEST_ERRORS)
         self._runs_begun = 0
         self._gauge: Gauge | None = None
+        self._graphs = Graphs(loop)
         self._commands: dict[str, Callable[[Request, Who], Answer]] = {
             "ps": lambda request, who: self.summary(),
             "look": lambda request, who: self.look(),
@@ -77,6 +79,7 @@ class Desk:
             "log": self._log,
             "explain": lambda request, who: self._explain(request.said["what"]),
             "cancel": self._cancel,
+            "graph": self._graph,
         }
 
     # What it answers for
@@ -112,11 +115,13 @@ class Desk:
     def run_begins(self, run: Run) -> None:
         """A run begins."""
         self._runs_begun += 1
+        self._graphs.run_begins(run)
         if self._gauge is not None:
             self._gauge.listen(run.engine)
 
     def run_ended(self, run: Run, error: BaseException | None) -> None:
         """A run has ended."""
+        self._graphs.run_ended(run, error)
         if isinstance(error, Exception):
             notes = getattr(error, "__notes__", [])
             self._errors.append(
@@ -148,6 +153,7 @@ class Desk:
         """Let go of everything."""
         for constraints in list(self._overseen.values()):
             self.overlook(constraints)
+        self._graphs.close()
         if self._gauge is not None:
             self._gauge.close()
             self._gauge = None
@@ -195,6 +201,7 @@ class Desk:
         found["waiting"] = snapshot.first(snapshot.of_waiters(each) for each in managers)
         found["rule_list"] = self._rules()
         found["errors"] = list(self._errors)
+        found["ended_runs"] = self._graphs.known()
         found["throughput"] = self._throughput()
         return found
 
@@ -255,6 +262,16 @@ class Desk:
                         found.append(f"{asker.label} ({run.run_id}) is running")
         if not found:
             raise RefusedError(f"no task or run that waits or runs is called {quoted(what)}")
+        return found
+
+    def _graph(self, request: Request, who: Who) -> Answer:
+        """Return the graph of a run; without its shape only if that is said."""
+        run, with_shape = request.said["run"], request.said["shape"] is not False
+        found = self._graphs.look(self.managers, run, with_shape)
+        if found is None:
+            known = {each.run_id for manager in self.managers for each in manager.running()}
+            known |= {each["run"] for each in self._graphs.known()}
+            raise RefusedError(f"there is no run {quoted(run)}; {_hint(run, known)}")
         return found
 
     # What it changes

@@ -32,6 +32,7 @@ from observatory.experiments.recorder import Summary
 from observatory.experiments.report import present, print_moment, print_summary
 from observatory.experiments.strict import EXIT_CODE, TooLateError
 from observatory.experiments.view import FirefliesView
+from observatory.experiments.web_view import Web, WebCommand, WebView, open_page, together
 from observatory.extras import require
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.topology import Topology, moore_neighbors
@@ -196,6 +197,7 @@ def _experiment(
     record: str | Path | None = None,
     strict: float | None = None,
     control: Connector | None = None,
+    page: WebView | None = None,
 ) -> Fireflies:
     terminal = visible and can_show(sys.stdout, os.environ)
     view = None
@@ -208,7 +210,7 @@ def _experiment(
         connector=connector,
         watch=print_moment if visible and not terminal else None,
         watch_interval=interval,
-        view=None if view is None else view.run,
+        view=together([each.run for each in (view, page) if each is not None]),
         record=record,
         strict=strict,
         control=control,
@@ -236,7 +238,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 """The command line as a typer application."""
 
 
-@app.command(help="Fireflies, each an agent with its own engine, fall into step.")
+@app.command(cls=WebCommand, help="Fireflies, each an agent with its own engine, fall into step.")
 def fireflies(
     agents: Annotated[
         int, console.whole_option("--agents", help="How many agents there are.")
@@ -361,6 +363,7 @@ def fireflies(
         str | None,
         typer.Option("--log", metavar="FILE", help="Write metrics as JSON lines."),
     ] = None,
+    web: Web = None,
 ) -> None:
     """Run the experiment from the command line."""
     try:
@@ -393,7 +396,8 @@ def fireflies(
     aggregator = None if log is None else MetricsAggregator(log)
     # Python gives None for a stdout that was closed before the start; print() knows that.
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
-    visible = on_terminal if visualize is None else visualize
+    visible = on_terminal and web is None if visualize is None else visualize
+    page = open_page(_console, web, PALETTES[palette], virtual=time == "virtual")
     files: dict[str, str | Path | None] = {"still": still, "cast": cast}
     if record is not None:
         try:
@@ -412,6 +416,7 @@ def fireflies(
             record=record,
             strict=None if strict is None else strict / 1000,
             control=_control(control, control_name, time),
+            page=page,
         )
     except ValueError as error:
         _console.refuse(f"--{error}")
@@ -429,6 +434,8 @@ def fireflies(
             aggregator.open()
     if (hint := config.shape_hint()) is not None:
         print(hint, file=sys.stderr)
+    if page is not None:
+        print(f"open {page.url}", file=sys.stderr, flush=True)
     too_late: TooLateError | None = None
     try:
         exit_code = console.run(experiment.run(), virtual=time == "virtual")
