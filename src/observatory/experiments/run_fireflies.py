@@ -421,6 +421,7 @@ def fireflies(
             "--still": still,
             "--cast": cast,
             "--record": record,
+            "--log": log,
         }
     )
     if aggregator is not None:

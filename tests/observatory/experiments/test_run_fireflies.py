@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import json
 import math
 import os
@@ -393,6 +394,28 @@ def test_a_refused_command_leaves_no_files(fireflies: Command, tmp_path: Path) -
     files += ["--record", tmp_path / "record"]
     refusal(fireflies(*files, "--limit", "0"))
     assert list(tmp_path.iterdir()) == []
+    refusal(fireflies(*files, "--still", tmp_path / "missing" / "still.svg"))
+    refusal(fireflies(*files, "--still", tmp_path / "record"))
+    assert list(tmp_path.iterdir()) == []
+
+
+FILES = ["--summary", "--still", "--cast", "--record", "--log"]
+
+
+@pytest.mark.parametrize(("one", "other"), [*itertools.combinations(FILES, 2)])
+def test_no_two_options_write_into_one_file(
+    fireflies: Command, tmp_path: Path, one: str, other: str
+) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_text("mine")
+    link.symlink_to(file)
+    line = refusal(fireflies(*SMALL, other, file, one, link))
+    assert f"{other} must be another file than {one}, got " in line
+    assert file.read_text() == "mine"
+
+
+def test_what_isnt_kept_may_be_shared(fireflies: Command) -> None:
+    assert fireflies(*SMALL, "--still", os.devnull, "--log", os.devnull).code == 0
 
 
 # --- as a typer application -------------------------------------------------------------------
