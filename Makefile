@@ -30,7 +30,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests benchmarks examples prove docs/make_reference
+	$(BIN)/mypy tests benchmarks examples prove docs/make_reference docs/make_watch_picture.py docs/figures
 
 prove: $(READY)
 	$(BIN)/python -m prove

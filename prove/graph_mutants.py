@@ -17,15 +17,16 @@ READY = "cascade/runtime/ready_queue.py"
 RUN = "cascade/runtime/run.py"
 TASK = "cascade/spec/task.py"
 TEMPLATE = "cascade/spec/template.py"
-THREADS = "cascade/adapters/executors/local.py"
+TIMED = "cascade/adapters/executors/timed_job.py"
 
 CALLS = "tests/spec/test_task.py::TestCalling"
 CONNECTING = "tests/connectors/test_local.py"
-DEPTH = "tests/e2e/test_scale.py::test_a_chain_of_100_000_inline_tasks_with_a_policy"
+DEPTH = "tests/e2e/test_scale.py::test_a_long_chain_of_inline_tasks_with_a_policy"
 ENGINES = "tests/runtime/test_engine.py"
 EVENTS = "tests/runtime/test_bus.py"
 FAILING = "tests/e2e/test_failures_and_cancellation.py"
 GRAPHS = "tests/runtime/test_graph_run.py"
+IN_THREADS = "tests/adapters/executors/test_local.py"
 KEEPING = "tests/e2e/test_nothing_is_kept.py"
 LINEAR = "tests/e2e/test_scale.py::test_the_cost_of_a_node_does_not_grow_with_the_graph"
 MANY = "tests/e2e/test_many_children.py"
@@ -260,11 +261,11 @@ GRAPH_MUTANTS = (
         KEEPING,
     ),
     Mutant(
-        "a call that failed in a thread is left to the cyclic collector",
-        THREADS,
-        "        del job  # what it",
-        "        pass  # what it",
-        KEEPING,
+        "a call in a thread that has begun is left behind when it is cancelled",
+        TIMED,
+        "return self._job.cancel(msg) and super().cancel(msg)",
+        "return bool(self._job.cancel(msg)) or super().cancel(msg)",
+        IN_THREADS,
     ),
     Mutant(
         "a timeout that would come later keeps the result",

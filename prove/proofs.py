@@ -34,12 +34,31 @@ class Proof:
         return run.returncode == 0
 
 
+def tests_with_a_long_form() -> tuple[str, ...]:
+    """Return the files of tests that try more in their long form (see `tests/long_form.py`)."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    marked = [file for file in files if "from tests.long_form import" in file.read_text("utf-8")]
+    return tuple(file.relative_to(ROOT).as_posix() for file in marked)
+
+
+LONG_RUN = (
+    *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"),
+    *("-o", "faulthandler_timeout=0"),
+)
+"""What runs tests that may take their time."""
+
 PROOFS = (
     Proof(
-        "2,000 random graphs agree with a plain evaluation and leave nothing",
+        "the tests with a long form pass in it",
+        (*LONG_RUN, *tests_with_a_long_form()),
+        {"CASCADE_LONG": "1"},
+    ),
+    Proof(
+        "2,000 random graphs, and 250 with processes, agree with a plain evaluation",
         (
-            *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"),
-            *("-o", "faulthandler_timeout=0", "tests/e2e/test_random_graphs.py"),
+            *LONG_RUN,
+            "tests/e2e/test_random_graphs.py",
+            "tests/e2e/test_random_process_graphs.py",
         ),
         {"CASCADE_EXAMPLES": "2000"},
     ),
@@ -79,4 +98,5 @@ PROOFS = (
     Proof("50 worlds of concave states end in one flash", ("-m", "prove.worlds", "states")),
     Proof("a mean field gathers as theory says", ("-m", "prove.worlds", "mean-field")),
     Proof("an hour of 900 agents in a minute of a processor", ("-m", "prove.worlds", "hour")),
+    Proof("40,000 fireflies as arrays flash as one by one", ("-m", "prove.worlds", "large")),
 )

@@ -46,6 +46,7 @@ RULES: dict[str, tuple[str, ...]] = {
     # The command stands above all, and brings an extra; it loads what the user names.
     "cascade.cli": ("cascade", "typer", "rich"),
     "cascade.cli.loading": ("cascade", "a computed name"),
+    "cascade.cli.watching": ("cascade", "typer", "rich", "textual"),
     "cascade.providers": ("cascade.errors", "cascade.spec", CHILDREN),
     # Beside the runtime, which knows nothing of it; it brings an extra.
     "cascade.telemetry": ("cascade.errors", "cascade.spec", "cascade.runtime", "opentelemetry"),
@@ -304,6 +305,7 @@ def test_the_parts_of_the_observatory_need_each_other_in_no_circle() -> None:
         ("cascade", "from cascade.cli import main"),
         ("cascade.app", "from cascade.cli.command import app"),
         ("cascade.cli.command", "import numpy"),
+        ("cascade.cli.command", "import textual"),
         ("cascade.cli.command", "importlib.import_module('numpy')"),
         ("cascade.testing", "from observatory.flashes import Flash"),
         ("cascade.app", "from cascade.providers import shell"),
@@ -357,6 +359,7 @@ def test_a_breach_of_the_observatory_is_found(code: str) -> None:
         ("cascade.runtime.engine", "from cascade.adapters.solvers.native import NativeSolver"),
         ("cascade.testing", "from cascade.app import run\nfrom cascade import task"),
         ("cascade.cli.progress", "import rich.live\nimport cascade as cs"),
+        ("cascade.cli.watching.app", "from textual.app import App\nimport cascade.cli.orders"),
         ("cascade.providers.http", "def f():\n    import httpx"),
         ("cascade.telemetry.traced", "from opentelemetry import trace"),
         ("cascade.providers.shell", "from cascade.providers.declaring import provided"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from prove.proofs import PROOFS, ROOT, Proof
 def test_each_changes_one_place_and_has_its_tests(mutant: Mutant) -> None:
     assert (ROOT / "src" / mutant.file).read_text(encoding="utf-8").count(mutant.old) == 1
     assert mutant.new != mutant.old
-    assert Path(ROOT, mutant.tests.partition("::")[0]).exists()
+    file, *names = mutant.tests.split("::")
+    for name in names:
+        assert re.search(rf"(class|def) {name}\b", (ROOT / file).read_text(encoding="utf-8"))
+    assert Path(ROOT, file).exists()
 
 
 def test_one_of_them_is_noticed() -> None:
@@ -38,6 +42,12 @@ def test_a_change_that_is_no_defect_is_not() -> None:
 def test_the_long_proofs_run_what_there_is(proof: Proof) -> None:
     for argument in proof.arguments:
         assert not argument.startswith("tests/") or Path(ROOT, argument).exists()
+
+
+def test_the_long_forms_of_tests_are_proved() -> None:
+    proofs = [proof for proof in PROOFS if "CASCADE_LONG" in proof.environment]
+    tried = {argument for proof in proofs for argument in proof.arguments}
+    assert {"tests/e2e/test_scale.py", "tests/spec/test_binding.py"} <= tried
 
 
 @pytest.mark.parametrize(("code", "holds"), [("pass", True), ("exit(3)", False)])

@@ -65,12 +65,21 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, "LANG": "C.UTF-8", "TERM": "xterm-256color", **variables}
 
 
-def wait_until(condition: Callable[[], bool], state: Callable[[], object]) -> None:
-    """Wait until a condition holds; if it takes too long, fail and show the state."""
-    give_up = time.monotonic() + LIMIT_S
+def wait_until(
+    condition: Callable[[], bool],
+    state: Callable[[], object],
+    limit: float = LIMIT_S,
+    pause: float = 0.03,
+) -> None:
+    """Wait until a condition holds; if it takes too long, fail and show the state.
+
+    Each look at a terminal of tmux is a process, which takes time from the program that is waited
+    for: hence the pause between two of them, in seconds.
+    """
+    give_up = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < give_up, f"it never came to be: {state()}"
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 # --- tmux -------------------------------------------------------------------------------------
@@ -129,8 +138,6 @@ class Tmux:
         name = self("new-session", "-d", *printed, *size, "-c", str(directory), *shell).strip()
         pane = Pane(self, name, directory)
         self._panes.append(pane)
-        pane.wait_for_prompt()
-        pane.type_line("./begin")
         pane.wait_for_prompt()
         pane.type_line("clear; ./begin")
         pane.wait_until(lambda text: text.splitlines()[: len(PAST)] == PAST)
@@ -374,7 +381,7 @@ class Pty:
             self.read()
             return condition()
 
-        wait_until(holds, lambda: (self.process.poll(), self.sent[-2000:]))
+        wait_until(holds, lambda: (self.process.poll(), self.sent[-2000:]), pause=0.01)
 
     def read_to_the_end(self) -> int:
         """Read until the program has ended and return its exit code."""

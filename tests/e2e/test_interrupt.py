@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.long_form import tries
 
 pytest.importorskip("termios", reason="needs a terminal as POSIX has it")
 
@@ -147,12 +148,13 @@ def press_at(*moments: Sequence[float]) -> list[Terminal]:
 
 
 CHANCE = random.Random(31)
-MOMENTS = sorted(CHANCE.uniform(0.0, 1.5) for _ in range(20))
+GROUPS = tries(3, 5)
+MOMENTS = sorted(CHANCE.uniform(0.0, 1.5) for _ in range(tries(12, 20)))
 
 
-@pytest.mark.parametrize("group", range(5))
+@pytest.mark.parametrize("group", range(GROUPS))
 def test_at_any_moment_it_ends_in_order(group: int) -> None:
-    press_at(*([moment] for moment in MOMENTS[group::5]))
+    press_at(*([moment] for moment in MOMENTS[group::GROUPS]))
 
 
 def test_in_the_midst_of_the_run_it_prints_the_summary() -> None:

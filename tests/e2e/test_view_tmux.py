@@ -21,7 +21,8 @@ import pytest
 
 pytest.importorskip("termios", reason="needs a terminal as POSIX has it")
 
-from tests.e2e.terminals import PAST, PYTHON, Cell, Pane, Screen, Tmux, wait_until
+from tests.e2e.terminals import LIMIT_S, PAST, PYTHON, Cell, Pane, Screen, Tmux, wait_until
+from tests.long_form import tries
 
 from observatory.visualization.palette import Palettes
 
@@ -35,10 +36,10 @@ COLOURS = {f"2;{r};{g};{b}" for r, g, b in Palettes.firefly(np.arange(16) / 15).
 BLOCKS = " ▀▄█"
 """Which cells of a character are in its own colour: none, the upper, the lower, both."""
 RUN = ["--agents", "900", "--period", "1", "--duration", "60", "--seed", "1"]
-KEYS = " q quit   space freeze   ? help"
+KEYS = " m view   q quit   space freeze   ? help"
 STATUS = re.compile(
     r"R [01]\.\d{3} (?P<bar>[█▏▎▍▌▋▊▉·]{20})  [▁▂▃▄▅▆▇█]+"
-    r" +time (?P<time>\d+) s +agents 900 +pulses \d+ +flashes/s [\d,]+"
+    r" +view flashes +time (?P<time>\d+) s +agents 900 +pulses \d+ +flashes/s [\d,]+"
     r" +lateness p99 [\d.]+ m?s +frames/s \d+( \(\d+ dropped\))?"
 )
 
@@ -332,7 +333,7 @@ def test_a_whole_run_and_every_key_and_signal_that_ends_it_leave_the_screen_as_i
 
 
 CHANCE = random.Random(32)
-MOMENTS = [CHANCE.uniform(0.0, 2.0) for _ in range(20)]
+MOMENTS = [CHANCE.uniform(0.0, 2.0) for _ in range(tries(10, 20))]
 """Seconds since the program's first import; before that, the interpreter itself is starting."""
 AT_A_TIME = 5
 """So many terminals at once: with this, it takes somewhat over a second until there is a view."""
@@ -360,7 +361,8 @@ def test_ctrl_c_at_any_moment_leaves_the_screen_as_it_was(tmux: Tmux) -> None:
                 running.remove((pane, moment))
         return not waiting and not running
 
-    wait_until(look, lambda: [pane.text for pane, _ in running])
+    limit = LIMIT_S * len(MOMENTS) / AT_A_TIME
+    wait_until(look, lambda: [pane.text for pane, _ in running], limit)
 
 
 def test_ctrl_z_gives_the_screen_back_and_fg_takes_it_again(tmux: Tmux) -> None:

@@ -8,12 +8,15 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.long_form import tries
 
 import cascade as cs
 from cascade import ports
 from cascade.adapters.solvers.native import NativeSolver
 from cascade.graph.build import build
 from cascade.graph.model import Graph, Plan, Recipe, make
+
+LENGTH = tries(20_000, 100_000)
 
 
 @cs.task(mode="inline")
@@ -176,19 +179,19 @@ def arguments(graph: Graph, node: int, values: Sequence[Any]) -> tuple[Any, dict
     return tuple(filled), named
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(75, 300), deadline=None)
 @given(cases(twins=False))
 def test_plans_of_random_graphs_agree_with_a_plain_calculation(case: Case) -> None:
     check(case)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(75, 300), deadline=None)
 @given(cases(twins=True))
 def test_twins_of_equal_value_change_nothing(case: Case) -> None:
     check(case)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 @given(cases(twins=False), st.randoms(use_true_random=False))
 def test_rank_and_drops_hold_for_any_topological_order(case: Case, random: Any) -> None:
     graph = build(case.target)
@@ -228,12 +231,12 @@ def test_a_given_rank_counts() -> None:
 
 def test_rank_and_drops_of_a_long_chain_need_no_recursion() -> None:
     lazy = collect()
-    for _ in range(99_999):
+    for _ in range(LENGTH - 1):
         lazy = collect(lazy)
     plan = NativeSolver().resolve(build(lazy))
-    assert plan.rank[0] == 100_000
+    assert plan.rank[0] == LENGTH
     assert plan.drops[0] == ()
-    assert plan.drops[1:] == [(node,) for node in range(99_999)]
+    assert plan.drops[1:] == [(node,) for node in range(LENGTH - 1)]
 
 
 def test_a_value_that_nobody_needs_is_dropped_at_once() -> None:

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.long_form import tries
 
 import cascade as cs
 from cascade.graph.build import build
@@ -245,7 +246,7 @@ def test_names_of_resources_on_edges_are_escaped_too() -> None:
 
 @everywhere
 def test_a_long_chain_is_drawn_without_recursion(draw: Callable[[Graph], str]) -> None:
-    length = 100_000 if draw is dot else 20_000
+    length = tries(20_000, 100_000) if draw is dot else tries(5_000, 20_000)
     assert length > sys.getrecursionlimit()
     last = load()
     for _ in range(length - 1):

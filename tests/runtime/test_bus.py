@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.long_form import tries
 
 import cascade as cs
 from cascade import testing
@@ -108,7 +109,7 @@ class TestDelivery:
         bus.publish(STARTED)
         assert received == ["succeeded", "same"]
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=tries(50, 200), deadline=None)
     @given(
         st.lists(
             st.tuples(st.sampled_from(["subscribe", "unsubscribe", "publish"]), st.integers(0, 7))

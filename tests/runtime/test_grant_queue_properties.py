@@ -13,6 +13,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.long_form import tries
 from tests.runtime.grant_model import KINDS, Amounts, RateHistory, WatchedManager, amounts_of
 from tests.runtime.world import A_MOMENT, Operation, World, any_order, many
 
@@ -303,44 +304,44 @@ def check(
         run_virtual(main())
 
 
-@any_order(600)
+@any_order(tries(150, 600))
 @given(operations)
 def test_all_kinds_in_any_order_of_operations(drawn: list[Operation]) -> None:
     check("abrsguv", drawn)
 
 
-@any_order(500)
+@any_order(tries(125, 500))
 @given(operations)
 def test_a_few_of_several_kinds_where_everybody_is_in_the_way(drawn: list[Operation]) -> None:
     check("abru", drawn)
 
 
-@any_order(300)
+@any_order(tries(75, 300))
 @given(operations)
 def test_two_rates_and_a_capacity(drawn: list[Operation]) -> None:
     check("ars", drawn)
 
 
-@any_order(300)
+@any_order(tries(75, 300))
 @given(operations)
 def test_a_budget_that_fails_and_one_that_is_waited_for(drawn: list[Operation]) -> None:
     check("auv", drawn)
 
 
-@any_order(200)
+@any_order(tries(50, 200))
 @given(operations)
 def test_ageing_priorities(drawn: list[Operation]) -> None:
     check("abrg", drawn, aging=2.0)
 
 
 @pytest.mark.parametrize("names", ["abru", "ars", "auv"])
-@any_order(200)
+@any_order(tries(50, 200))
 @given(drawn=operations)
 def test_those_who_reserve_at_once(names: str, drawn: list[Operation]) -> None:
     check(names, drawn, pass_overs=0)
 
 
-@any_order(100)
+@any_order(tries(25, 100))
 @given(operations)
 def test_those_who_reserve_when_passed_over_once(drawn: list[Operation]) -> None:
     check("abru", drawn, pass_overs=1)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.long_form import tries
 
 import cascade as cs
 from cascade.errors import SkippedError
@@ -80,7 +81,7 @@ def declare(nodes: list[Node]) -> list[Any]:
     return calls
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(50, 150), deadline=None)
 @given(nodes=graphs(), cut=st.one_of(st.none(), st.floats(0, 8)))
 def test_every_node_ends_in_exactly_one_way(nodes: list[Node], cut: float | None) -> None:
     async def main() -> None:

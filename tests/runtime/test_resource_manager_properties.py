@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.long_form import tries
 from tests.runtime.world import A_MOMENT, Operation, World, any_order, many
 
 from cascade.runtime.lanes import Resource
@@ -181,7 +182,7 @@ def amounts_from(number: int) -> dict[str, int]:
     return {name: amount for name, amount in amounts.items() if amount} or {"a": 6}
 
 
-@any_order(500)
+@any_order(tries(150, 500))
 @given(operations)
 def test_several_resources_in_any_order_of_operations(drawn: list[Operation]) -> None:
     async def main() -> None:
@@ -349,7 +350,7 @@ class Fifo:
         self.now = end
 
 
-@any_order(500)
+@any_order(tries(150, 500))
 @given(operations)
 def test_one_resource_is_served_exactly_like_a_list(drawn: list[Operation]) -> None:
     async def main() -> None:
@@ -459,7 +460,7 @@ class TestBoundedOvertaking:
         # Two of the streams were in line before it, for at most one holding time.
         assert 0 < run_virtual(main()) <= self.BOUND + self.HOLD
 
-    @any_order(100)
+    @any_order(tries(30, 100))
     @given(st.integers(0, 2**32))
     def test_random_streams(self, seed: int) -> None:
         draw = random.Random(seed)

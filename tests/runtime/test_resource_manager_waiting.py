@@ -8,6 +8,7 @@ import math
 import weakref
 
 import pytest
+from tests.long_form import tries
 from tests.runtime.queueing import cancel, done, line_up, release, turn, used, with_manager
 
 from cascade.errors import (
@@ -182,7 +183,7 @@ class TestLeaving:
 class TestCost:
     """Counted in looks, so that it doesn't depend on the machine."""
 
-    WAITERS = 20_000
+    WAITERS = tries(5_000, 20_000)
 
     def test_a_release_that_frees_nobody_looks_at_next_to_nobody(self) -> None:
         async def main(manager: ResourceManager) -> None:

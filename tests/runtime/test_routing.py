@@ -152,6 +152,25 @@ def test_who_comes_after_a_pruned_branch_is_content(world: World) -> None:
     assert world.skipped() == {"branch": "Pruned"}
 
 
+def test_who_comes_after_a_branch_and_decides_on_it_waits_for_itself(world: World) -> None:
+    branch = world.call("branch")
+    selector = world.call("selector").after(branch)
+    router = cs.Router(selector, {"selector": branch})
+    with pytest.raises(cs.errors.GraphError, match="'selector' is to come after 'branch'"):
+        world.run([world.call("other"), world.call("user", router)])
+    assert world.ran == ["other"]
+    assert world.skipped() == dict.fromkeys(["branch", "selector", "user"], "Cancelled")
+
+
+def test_choices_that_wait_for_each_other_by_their_order(world: World) -> None:
+    later = world.call("later")
+    first = cs.Router("a", {"a": world.call("one").after(later)})
+    second = cs.Router(world.call("key", first), {"key": later})
+    with pytest.raises(cs.errors.GraphError, match="'one' is to come after 'later'"):
+        world.run(second)
+    assert world.run([second, later]) == ["later", "later"]
+
+
 def test_a_failing_branch_fails_the_run(world: World) -> None:
     router = cs.Router(world.call("a"), {"a": world.call("one", fails=True)})
     with pytest.raises(RuntimeError, match="one") as caught:

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.long_form import tries
 
 from cascade.errors import VirtualTimeError
 from cascade.runtime.virtual_time import VirtualTimeLoop
@@ -124,7 +125,7 @@ class TestTimers:
 
         assert run(main()) == list(range(50))
 
-    @settings(deadline=None, max_examples=150)
+    @settings(deadline=None, max_examples=tries(50, 150))
     @given(
         timers=st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.3, 1.0]) | st.floats(0, 10), max_size=40),
         cancels=st.lists(st.tuples(st.integers(0, 39), st.integers(0, 39)), max_size=40),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.long_form import tries
 
 from cascade.spec.binding import Binder, Bound
 
@@ -113,7 +114,7 @@ def lay_over(
 
 
 class TestBind:
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=tries(100, 400), deadline=None)
     @given(functions(), st.lists(numbers, max_size=6), keyword_arguments)
     def test_agrees_with_inspect(
         self, fn: Callable[..., Any], args: list[int], kwargs: dict[str, int]
@@ -124,7 +125,7 @@ class TestBind:
         expected = outcome(lambda: signature_bind(fn, args, kwargs))
         assert outcome(lambda: Binder(fn, "target").bind(*args, **kwargs)) == expected
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=tries(100, 400), deadline=None)
     @given(functions(), st.lists(numbers, max_size=6), keyword_arguments)
     def test_agrees_with_a_call_of_the_function(
         self, fn: Callable[..., Any], args: list[int], kwargs: dict[str, int]
@@ -132,7 +133,7 @@ class TestBind:
         expected = outcome(lambda: in_order(fn, fn(*args, **kwargs)))
         assert outcome(lambda: Binder(fn, "target").bind(*args, **kwargs)) == expected
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=tries(50, 200), deadline=None)
     @given(functions(), st.lists(numbers, max_size=6), keyword_arguments)
     def test_what_it_returns_calls_the_function_alike(
         self, fn: Callable[..., Any], args: list[int], kwargs: dict[str, int]
@@ -179,7 +180,7 @@ class TestBind:
 
 
 class TestOverlay:
-    @settings(max_examples=600, deadline=None)
+    @settings(max_examples=tries(150, 600), deadline=None)
     @given(functions(), st.lists(numbers, max_size=6), keyword_arguments, st.data())
     def test_agrees_with_the_rule(
         self, fn: Callable[..., Any], args: list[int], kwargs: dict[str, int], data: st.DataObject

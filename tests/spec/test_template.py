@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.long_form import tries
 
 from cascade.spec.template import Template, find_leaf, freeze, is_container
 
-DEPTH = 100_000
+DEPTH = tries(20_000, 100_000)
 
 
 class Leaf:
@@ -111,7 +112,7 @@ WRAPPERS: list[Callable[[Any], Any]] = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(100, 300), deadline=None)
 @given(containers)
 def test_a_leaf_is_found_wherever_it_is(container: Any) -> None:
     found = find_leaf(container, Leaf)
@@ -119,7 +120,7 @@ def test_a_leaf_is_found_wherever_it_is(container: Any) -> None:
     assert found is None or found in LEAVES
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(100, 300), deadline=None)
 @given(containers.filter(holds_leaf))
 def test_rebuilding_agrees_with_recursive_substitution(container: Any) -> None:
     values = {leaf: object() for leaf in LEAVES}
@@ -128,7 +129,7 @@ def test_rebuilding_agrees_with_recursive_substitution(container: Any) -> None:
     assert_alike(rebuilt, substitute(container, values.__getitem__), container)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(30, 100), deadline=None)
 @given(containers.filter(holds_leaf))
 def test_each_leaf_is_listed_once(container: Any) -> None:
     leaves = freeze(container, KINDS).leaves
@@ -213,7 +214,7 @@ def test_a_container_may_occur_twice() -> None:
     assert freeze([shared, {"again": shared}], KINDS).fill([1]) == [[1], {"again": [1]}]
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(tries(10, 60))
 @pytest.mark.parametrize("wrap", WRAPPERS, ids=["list", "tuple", "dict"])
 def test_depth_costs_no_recursion_and_no_patience(wrap: Callable[[Any], Any]) -> None:
     assert find_leaf(nested(1, wrap), Leaf) is None
@@ -224,7 +225,7 @@ def test_depth_costs_no_recursion_and_no_patience(wrap: Callable[[Any], Any]) ->
     assert depth_and_innermost(rebuilt) == (DEPTH, "bottom")
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(tries(10, 60))
 def test_a_deep_comb_of_plain_containers_beside_leaves_is_linear() -> None:
     leaf = Leaf()
     deep = nested(leaf, lambda value: [value, [1, 2]])

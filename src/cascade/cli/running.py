@@ -71,12 +71,17 @@ class Supervisor:
             TimeoutError: it took longer than `timeout`.
             BaseException: what the first failing task raised.
         """
+        interrupt = signal.getsignal(signal.SIGINT)
         try:
             return asyncio.run(self._supervised(target, params, timeout))
         except asyncio.CancelledError:
             if self._received is None:
                 raise
             raise EndedBySignal(self._received) from None
+        finally:
+            # A task that raises SystemExit leaves the handler of asyncio's runner behind.
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, interrupt)
 
     async def _supervised(
         self, target: Any, params: Mapping[str, Any], timeout: float | None

@@ -9,6 +9,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from cascade.control import census, snapshot
 from cascade.control.audit import Trail, Who
 from cascade.control.gauge import Gauge
 from cascade.control.messages import RefusedError, Request
+from cascade.control.quiet import QuietLog
 from cascade.control.words import amount_in_words, duration_in_words, quoted, rate_in_words
 from cascade.errors import ResourceError
 from cascade.runtime.rules import PREFIX, Asker
@@ -53,16 +55,17 @@ class Desk:
         """How many watch."""
         self.dropped = 0
         """How many snapshots were not sent, because whoever watches had not read the last ones."""
+        self.quiet = QuietLog(loop.time)
+        """Where it is told that something is wrong."""
         self._loop = loop
         self._began = loop.time()
         self._since = datetime.now(UTC).isoformat(timespec="seconds")
         self._overseen: dict[int, ConstraintManager] = {}
         self._standing: dict[str, tuple[GlobalConstraint, float | None]] = {}
-        self._restoring: dict[tuple[int, str], asyncio.TimerHandle] = {}
+        self._restoring: dict[tuple[int, str], _Restoration] = {}
         self._errors: deque[dict[str, Any]] = deque(maxlen=LATEST_ERRORS)
         self._runs_begun = 0
         self._gauge: Gauge | None = None
-        self._rates: tuple[float, int, int] | None = None
         self._commands: dict[str, Callable[[Request, Who], Answer]] = {
             "ps": lambda request, who: self.summary(),
             "look": lambda request, who: self.look(),
@@ -101,7 +104,10 @@ class Desk:
         if self._overseen.pop(id(manager), None) is not None:
             manager.overlook(self)
         for key in [key for key in self._restoring if key[0] == id(manager)]:
-            self._restoring.pop(key).cancel()
+            if self._loop.is_closed():
+                del self._restoring[key]
+            else:
+                self._restore(key)  # later on, nobody could put it back
 
     def run_begins(self, run: Run) -> None:
         """A run begins."""
@@ -127,7 +133,6 @@ class Desk:
         self.watchers += 1
         if self._gauge is None:
             self._gauge = Gauge()
-            self._rates = None
             for manager in self.managers:
                 for run in manager.running():
                     self._gauge.listen(run.engine)
@@ -159,7 +164,7 @@ class Desk:
             return self._commands[request.command](request, who)
         except RefusedError as refused:
             if request.command in _CHANGING:
-                self.trail.add(who, _typed(request), f"refused: {refused}")
+                self._write_down(who, _typed(request), f"refused: {refused}")
             raise
 
     def summary(self) -> Answer:
@@ -184,35 +189,18 @@ class Desk:
         """Return what can be seen at this moment."""
         managers = self.managers
         found = self.summary()
-        found["run_list"] = [run for each in managers for run in snapshot.of_runs(each)]
+        found["run_list"] = snapshot.first(snapshot.of_runs(each) for each in managers)
         found["task_list"] = snapshot.by_name(managers)
-        found["resources"] = [
-            resource
-            for manager in managers
-            for resource in snapshot.of_resources(manager)
-            if not resource["name"].startswith(PREFIX)
-        ]
-        found["waiting"] = [
-            waiter for each in managers for waiter in snapshot.of_waiters(each, snapshot.MOST)
-        ][: snapshot.MOST]
+        found["resources"] = snapshot.first(snapshot.of_resources(each) for each in managers)
+        found["waiting"] = snapshot.first(snapshot.of_waiters(each) for each in managers)
         found["rule_list"] = self._rules()
         found["errors"] = list(self._errors)
         found["throughput"] = self._throughput()
         return found
 
     def _throughput(self) -> dict[str, float] | None:
-        """Return what gets done in a second, since the last look; None while nobody watches."""
-        gauge, now = self._gauge, self._loop.time()
-        if gauge is None:
-            return None
-        before, self._rates = self._rates, (now, gauge.tasks, gauge.steps)
-        if before is None or now <= before[0]:
-            return {"tasks": 0.0, "steps": 0.0}
-        seconds = now - before[0]
-        return {
-            "tasks": (gauge.tasks - before[1]) / seconds,
-            "steps": (gauge.steps - before[2]) / seconds,
-        }
+        """Return what gets done in a second; None while nobody watches."""
+        return None if self._gauge is None else self._gauge.rates(self._loop.time())
 
     def _log(self, request: Request, who: Who) -> Answer:
         entries = list(self.trail.entries)
@@ -237,19 +225,24 @@ class Desk:
 
     def _explain(self, what: str | None) -> Answer:
         sentences = []
+        # Why all wait may take long to find out, and no more than the first are told anyway.
+        most = snapshot.MOST if what is None else None
         for manager in self.managers:
-            waiters = manager.explain()
             askers = {
-                str(asker): (asker, ticket) for ticket, asker in census.askers(manager, WAITING)
+                str(asker): asker
+                for _, asker in census.askers(manager, WAITING)
+                if what is not None
             }
-            for each in waiters:
-                asker = askers.get(each.owner, (None, None))[0]
-                if what is None or _is_meant(what, each.owner, asker):
+            for each in manager.explain(most):
+                if what is None or _is_meant(what, each.owner, askers.get(each.owner)):
                     sentences.append(f"{each}; it has waited {manager.now() - each.since:.1f} s")
         if not sentences and what is not None:
             sentences = self._explain_running(what)
         total = len(sentences)
-        return {"sentences": sentences[: snapshot.MOST], "left_out": max(0, total - snapshot.MOST)}
+        if what is None:
+            total = sum(manager.statistics().waiting for manager in self.managers)
+        told = sentences[: snapshot.MOST]
+        return {"sentences": told, "left_out": total - len(told)}
 
     def _explain_running(self, what: str) -> list[str]:
         """Say of what doesn't wait that it runs, or that there is no such thing."""
@@ -347,18 +340,21 @@ class Desk:
         key = id(manager), name
         earlier = self._restoring.pop(key, None)
         if earlier is not None:
-            earlier.cancel()
+            # What was there for a time only isn't what there was before.
+            earlier.timer.cancel()
+            restore = earlier.restore
         seconds = request.said["for"]
         if seconds is not None:
-            self._restoring[key] = self._loop.call_later(
-                seconds, self._restore, key, restore, _typed(request)
-            )
+            timer = self._loop.call_later(seconds, self._restore, key)
+            self._restoring[key] = _Restoration(timer, restore, _typed(request))
 
-    def _restore(self, key: tuple[int, str], restore: Callable[[], None], typed: str) -> None:
-        self._restoring.pop(key, None)
-        restore()
+    def _restore(self, key: tuple[int, str]) -> None:
+        restoration = self._restoring.pop(key)
+        restoration.timer.cancel()
+        restoration.restore()
         who = Who(self.program, os.getpid(), "program")
-        self.trail.add(who, typed, f"{key[1]}: its time is up, it is as it was before")
+        effect = f"{key[1]}: its time is up, it is as it was before"
+        self._write_down(who, restoration.typed, effect)
 
     def _rule(self, request: Request, who: Who) -> Answer:
         said = request.said
@@ -454,8 +450,30 @@ class Desk:
             effect += f"; for {duration_in_words(seconds)}"
         if managers > 1:
             effect += f" (in {managers} managers)"
-        entry = self.trail.add(who, _typed(request), effect, undo)
-        return {"effect": effect, "undo": entry.undo, "when": entry.when}
+        problem = self._write_down(who, _typed(request), effect, undo)
+        entry = self.trail.entries[-1]
+        return {"effect": effect + problem, "undo": entry.undo, "when": entry.when}
+
+    def _write_down(self, who: Who, typed: str, effect: str, undo: str | None = None) -> str:
+        """Add to the trail; return what is to be said if its file can't be written, else nothing.
+
+        What was done is done: it must not look as if it had failed.
+        """
+        try:
+            self.trail.add(who, typed, effect, undo)
+        except OSError as error:
+            self.quiet.warn(f"the log can't be written: {error}")
+            return f" (the log can't be written: {error.strerror})"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Restoration:
+    """What puts a limit back that was set for a time."""
+
+    timer: asyncio.TimerHandle
+    restore: Callable[[], None]
+    typed: str
 
 
 _CHANGING = ("limit", "rate", "rule", "lift", "cancel")

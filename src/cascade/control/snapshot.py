@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from cascade.control import census
+from cascade.runtime.rules import PREFIX
 from cascade.runtime.run import ENDED, PENDING, SKIPPED, STARTED
 from cascade.runtime.ticket import WAITING
 
@@ -17,18 +18,29 @@ if TYPE_CHECKING:
     from cascade.spec.constraint import GlobalConstraint
 
 MOST = 100
-"""Runs, waiters and names in a snapshot at most; what is left out is counted."""
+"""Runs, waiters, resources and names in a snapshot at most, of all managers together."""
 MOST_HOLDERS = 10
 MOST_NODES = 200_000
 """Nodes that are looked at one by one at most; of larger worlds only totals are told."""
 
 
+def first(parts: Iterable[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the first `MOST` of all that some lists have; the last lists aren't made then."""
+    found: list[dict[str, Any]] = []
+    for part in parts:
+        found += part[: MOST - len(found)]
+        if len(found) == MOST:
+            break
+    return found
+
+
 def of_resources(manager: ResourceManager) -> list[dict[str, Any]]:
-    """Return the resources of a manager, with who holds them."""
+    """Return the resources of a manager, with who holds them; not those of live rules."""
     held = census.holders(manager)
     return [
         _of_resource(name, each, held.get(name, {}))
         for name, each in manager.statistics().resources.items()
+        if not name.startswith(PREFIX)
     ]
 
 
@@ -49,7 +61,7 @@ def _of_resource(name: str, each: ResourceStatistics, held: dict[str, float]) ->
     }
 
 
-def of_waiters(manager: ResourceManager, most: int = MOST) -> list[dict[str, Any]]:
+def of_waiters(manager: ResourceManager) -> list[dict[str, Any]]:
     """Return who waits and for what, in the order in which they stand; the first of them."""
     now = manager.now()
     return [
@@ -60,7 +72,7 @@ def of_waiters(manager: ResourceManager, most: int = MOST) -> list[dict[str, Any
             "waited": now - each.since,
             "sentence": str(each),
         }
-        for each in manager.explain()[:most]
+        for each in manager.explain(MOST)
     ]
 
 
@@ -98,12 +110,13 @@ def states_of(run: Run, waiting: int) -> dict[str, int]:
 
 def totals(managers: Iterable[ResourceManager]) -> dict[str, int]:
     """Return how many tasks of all runs are in each state."""
-    found: Counter[str] = Counter(waiting=0, running=0, pending=0, ended=0, skipped=0)
+    found = dict.fromkeys(("waiting", "running", "pending", "ended", "skipped"), 0)
     for manager in managers:
         waiting = census.runs_waiting(manager)
         for run in manager.running():
-            found.update(states_of(run, waiting.get(run, 0)))
-    return dict(found)
+            for state, count in states_of(run, waiting.get(run, 0)).items():
+                found[state] += count
+    return found
 
 
 def by_name(managers: Iterable[ResourceManager]) -> list[dict[str, Any]]:
@@ -118,7 +131,9 @@ def by_name(managers: Iterable[ResourceManager]) -> list[dict[str, Any]]:
             looked_at += len(run.states)
             if looked_at > MOST_NODES:
                 break
-            running.update(run.name_of(node) for node in run.running() if (run, node) not in wait)
+            for node in run.running():
+                if (run, node) not in wait:
+                    running[run.name_of(node)] += 1
     names = sorted({*running, *waiting}, key=lambda name: -(running[name] + waiting[name]))
     return [
         {"name": name, "running": running[name], "waiting": waiting[name]} for name in names[:MOST]

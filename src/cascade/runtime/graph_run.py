@@ -67,6 +67,7 @@ class GraphRun(ReadyQueue):
 
         Raises:
             SkippedError: the target, or a part of it, was skipped.
+            GraphError: a choice waits for somebody who waits for what it chooses.
             BaseException: what the first failing task raised.
         """
         graph = self.plan.graph
@@ -88,6 +89,8 @@ class GraphRun(ReadyQueue):
                     await self._run_ready_queue(done)
             else:
                 await self._run_ready_queue()
+                if self._choices is not None:
+                    self._choices.check_decided(self.plan.graph, self.states)
                 if self._machine is not None and self._machine not in self._skips:
                     return await self._run_machine()
             return self._result()

@@ -138,8 +138,8 @@ class Fireflies:
         """Raise if settings are for something else than agents."""
         if config.model == "kuramoto":
             raise ValueError(
-                "model must be fixed or mirollo-strogatz with agents, got 'kuramoto': "
-                "that one needs --engine reference"
+                "model must be fixed or mirollo-strogatz with agents (kuramoto needs "
+                "--engine reference), got 'kuramoto'"
             )
 
     async def run(self) -> Summary:

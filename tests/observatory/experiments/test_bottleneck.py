@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 from array import array
@@ -225,14 +226,31 @@ def test_the_command_prints_the_summary() -> None:
         (["--still", "/nowhere/at.svg"], "--still must be a file that can be written"),
     ],
 )
-def test_wrong_options_give_one_line_and_exit_code_2(arguments: list[str], message: str) -> None:
+def test_wrong_options_give_one_line_and_exit_code_2(
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bottleneck", *arguments])
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            run_bottleneck.main()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_the_program_refuses_them_as_the_command_does() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "observatory.experiments.run_bottleneck", *arguments],
+        [sys.executable, "-m", "observatory.experiments.run_bottleneck", "--slots", "0"],
         capture_output=True,
         encoding="utf-8",
         timeout=60,
         check=False,
     )
-    assert ended.returncode == 2
-    (line,) = ended.stderr.splitlines()
-    assert message in line
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "bottleneck: --slots must be a whole number ≥ 1, got 0\n"

@@ -17,10 +17,13 @@ from observatory.experiments.ending import SIGNALS, EndedBySignal, until_signall
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
+    found = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)  # one may be ignored here, as `nohup` has it
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     assert {number: signal.getsignal(number) for number in SIGNALS} == before
-    for number, handler in before.items():
+    for number, handler in found.items():
         signal.signal(number, handler)
 
 

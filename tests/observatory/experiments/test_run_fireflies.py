@@ -348,7 +348,7 @@ def test_a_number_of_thousands_of_digits_is_refused_in_a_line_that_can_be_read(
     assert len(line) < 400
 
 
-@pytest.mark.parametrize("option", ["--summary", "--log", "--record"])
+@pytest.mark.parametrize("option", ["--summary", "--log", "--still", "--cast", "--record"])
 def test_a_path_that_cant_be_written_is_refused_before_the_run(
     fireflies: Command, option: str, tmp_path: Path
 ) -> None:

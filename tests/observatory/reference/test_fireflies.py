@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.long_form import tries
 
 from observatory.flashes import Flash, flash_digest
 from observatory.reference.fireflies import TOLERANCE, simulate, simulate_from
@@ -216,7 +217,7 @@ def small_worlds(draw: st.DrawFn) -> tuple[list[float], float, float, float, flo
     return phases, period, nudge, duration, refractory_period
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(100, 400), deadline=None)
 @given(small_worlds())
 def test_a_plain_search_for_who_is_due_gives_the_same_times(
     world: tuple[list[float], float, float, float, float],

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.long_form import tries
 from tests.observatory.visualization.emulator import DEFAULT, Terminal
 
 from observatory.visualization.colours import RGB, ColourDepth, code_of, codes
@@ -152,7 +153,7 @@ def sequences(draw: st.DrawFn) -> list[Picture]:
     return pictures
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=tries(80, 250))
 @given(sequences(), st.sampled_from(ColourDepth), st.data())
 def test_the_terminal_shows_each_picture_and_is_sent_what_has_changed(
     pictures: list[Picture], depth: ColourDepth, data: st.DataObject
