@@ -67,6 +67,14 @@ def seconds_option(*names: str, help: str) -> Any:
     return typer.Option(*names, parser=number, metavar="S", help=help)
 
 
+Visualize = Annotated[
+    bool | None,
+    typer.Option(
+        "--visualize/--no-visualize",
+        help="Show it, if stdout is a terminal that can (default).",
+    ),
+]
+"""Whether an experiment is shown in the terminal."""
 Still = Annotated[
     str | None,
     typer.Option("--still", metavar="FILE", help="Draw what is seen at the end, as SVG."),
@@ -98,6 +106,13 @@ def check_clock(time: str) -> None:
     """
     if time not in ("real", "virtual"):
         raise ValueError(f"time must be real or virtual, got {time!r}")
+
+
+def application(**options: Any) -> typer.Typer:
+    """Return a command line without the ornaments of typer."""
+    return typer.Typer(
+        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, **options
+    )
 
 
 class Console:

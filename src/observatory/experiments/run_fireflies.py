@@ -16,7 +16,6 @@ if __name__ == "__main__":
 
 import asyncio
 import typing
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,10 +25,11 @@ from cascade.ports import Connector
 from cascade.spec.checks import check_finite, check_whole
 from observatory.experiments import console
 from observatory.experiments.calculated import Calculated
+from observatory.experiments.conducting import conduct
 from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig, Model
 from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
-from observatory.experiments.report import present, print_moment, print_summary
+from observatory.experiments.report import print_moment, print_summary
 from observatory.experiments.strict import EXIT_CODE, TooLateError
 from observatory.experiments.view import FirefliesView
 from observatory.extras import require
@@ -232,7 +232,7 @@ def _control(wanted: bool, name: str | None, time: str) -> LocalControl | None:
         raise ValueError(f"control-{error}") from None
 
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = console.application()
 """The command line as a typer application."""
 
 
@@ -432,15 +432,12 @@ def fireflies(
         print(hint, file=sys.stderr)
     too_late: TooLateError | None = None
     try:
-        exit_code = console.run(experiment.run(), virtual=time == "virtual")
+        exit_code = conduct(experiment, print_summary, summary, virtual=time == "virtual")
     except TooLateError as error:
         too_late, exit_code = error, EXIT_CODE
     finally:
         if aggregator is not None:
             aggregator.close()
-    if experiment.recorder is not None:
-        result = experiment.summary()
-        present(result.as_dict(), partial(print_summary, result), summary)
     if too_late is not None:
         print(f"fireflies: {too_late} (--strict)", file=sys.stderr)
     if exit_code:

@@ -39,7 +39,7 @@ MOST_FAILURES_TOLD = 5
 """How many failed runs are told one by one."""
 _console = console.Console("sweep")
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = console.application()
 """The command line as a typer application."""
 
 

@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -473,8 +474,9 @@ def test_what_doesnt_go_to_a_terminal_is_free_of_codes() -> None:
     assert codes == {"\n"}
 
 
-def test_a_reader_that_has_enough_ends_the_run_without_a_traceback() -> None:
+def test_a_reader_that_has_enough_ends_the_run_without_a_traceback(tmp_path: Path) -> None:
     endless = [*PROGRAM, "--agents", "9", "--period", "0.5", "--duration", "600", "--visualize"]
+    endless += ["--summary", str(tmp_path / "summary.json")]
     ended = subprocess.run(
         ["sh", "-c", f"{shlex.join(endless)} | head -1"],
         capture_output=True,
@@ -484,6 +486,11 @@ def test_a_reader_that_has_enough_ends_the_run_without_a_traceback() -> None:
     )
     assert len(ended.stdout.splitlines()) == 1
     assert ended.stderr == ""
+    # How far it came is kept all the same; the shell may be done before.
+    give_up = time.monotonic() + 30
+    while not (tmp_path / "summary.json").stat().st_size and time.monotonic() < give_up:
+        time.sleep(0.01)
+    assert json.loads((tmp_path / "summary.json").read_text())["duration"] >= 1
 
 
 @pytest.mark.parametrize("buffering", [{}, {"PYTHONUNBUFFERED": "1"}])
