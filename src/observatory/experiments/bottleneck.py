@@ -13,8 +13,9 @@ import numpy as np
 
 import cascade as cs
 from cascade.runtime.timers import wait_until
-from cascade.spec.checks import check_finite, check_whole
+from cascade.spec.checks import check_whole
 from observatory.agents.customer import DOORS, SLOT, State, customer_agent
+from observatory.experiments.checks import check_positive, check_seed
 from observatory.experiments.experiment import Experiment
 from observatory.networking.topology import most_square
 from observatory.percentiles import percentiles
@@ -51,11 +52,8 @@ class BottleneckConfig:
             raise ValueError(f"agents must be at most {MOST_AGENTS}, got {self.agents}")
         check_whole("slots", self.slots, 1)
         for name in ("think", "work", "duration"):
-            value = getattr(self, name)
-            if check_finite(name, value) <= 0:
-                raise ValueError(f"{name} must be above 0 seconds, got {value!r}")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise TypeError(f"seed must be a whole number, got {self.seed!r}")
+            check_positive(name, getattr(self, name))
+        check_seed(self.seed)
 
     @property
     def shape(self) -> tuple[int, int]:

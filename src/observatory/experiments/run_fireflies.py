@@ -22,9 +22,10 @@ from typing import Annotated, Literal
 from cascade.control import LocalControl, control_from_environment, is_switched_on
 from cascade.errors import MissingExtraError
 from cascade.ports import Connector
-from cascade.spec.checks import check_finite, check_whole
+from cascade.spec.checks import check_whole
 from observatory.experiments import console
 from observatory.experiments.calculated import Calculated
+from observatory.experiments.checks import check_positive
 from observatory.experiments.conducting import conduct
 from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig, Model
 from observatory.experiments.fireflies import Fireflies
@@ -136,12 +137,11 @@ async def run_experiment(
         TypeError, ValueError: an argument is no number or out of its range; the error names it.
     """
     # The settings have shorter names, and an error is to speak of the argument that was given.
-    if check_finite("duration_seconds", duration_seconds) <= 0:
-        raise ValueError(f"duration_seconds must be above 0 seconds, got {duration_seconds!r}")
+    check_positive("duration_seconds", duration_seconds)
     if concurrency_limit is not None:
         check_whole("concurrency_limit", concurrency_limit, 1)
-    if strict is not None and check_finite("strict", strict) <= 0:
-        raise ValueError(f"strict must be above 0 seconds, got {strict!r}")
+    if strict is not None:
+        check_positive("strict", strict)
     config = FirefliesConfig(
         num_agents=num_agents,
         period=period,
@@ -381,8 +381,8 @@ def fireflies(
             half_width=half_width,
         )
         console.check_clock(time)
-        if strict is not None and check_finite("strict", strict) <= 0:
-            raise ValueError(f"strict must be above 0 milliseconds, got {strict!r}")
+        if strict is not None:
+            check_positive("strict", strict, "milliseconds")
         if engine not in ENGINES:
             raise ValueError(f"engine must be agents or reference, got {engine!r}")
         if palette not in PALETTES:
