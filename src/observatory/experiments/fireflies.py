@@ -372,6 +372,11 @@ class Fireflies:
         """Return p99 of the lateness of the latest flashes, in seconds."""
         return self._begun().recent_lateness(min(self.config.num_agents, RECENT_FLASHES))
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to tell of."""
+        return self.recorder is not None
+
     def _begun(self) -> Recorder:
         if self.recorder is None:
             raise RuntimeError("the experiment hasn't begun: nothing is recorded yet")
