@@ -43,6 +43,16 @@ CACHED = Description(
     Use(3),
     earlier=inf,
 )
+FOLLOWED = Description(
+    (
+        Node("suspending", (), seconds=1.0, lifetime=inf),
+        Node("suspending", (), seconds=1.0, lifetime=inf, like=0),
+        Node("router", (Use(0),), branches=(0, 1)),
+        Node("router", (Use(1),), branches=(1, 0)),
+        Node("inline", (Use(2), Use(3))),
+    ),
+    Use(4),
+)
 STUCK = Description(
     (Node("inline"), Node("inline", after=(0,)), Node("router", (Use(1),), branches=(0,))), Use(2)
 )
@@ -54,6 +64,7 @@ EXAMPLES = int(os.environ.get("CASCADE_EXAMPLES", "80"))
 @example(description=ROUTED).via("a branch runs that isn't chosen, and its value is kept")
 @example(description=CACHED).via("equal calls run side by side, and again")
 @example(description=replace(CACHED, earlier=1.5)).via("the calls of a cancelled run are kept")
+@example(description=FOLLOWED).via("a branch waits for the call that chooses it")
 @example(description=STUCK).via("a choice waits for itself")
 @given(description=descriptions())
 def test_a_run_agrees_with_a_plain_evaluation_and_leaves_nothing(description: Description) -> None:

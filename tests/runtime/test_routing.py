@@ -92,6 +92,23 @@ def test_one_branch_for_several_keys(world: World) -> None:
     assert world.skipped() == {"other": "Pruned"}
 
 
+def test_a_branch_that_waits_for_an_equal_call_has_its_value_as_well(world: World) -> None:
+    policy = cs.cache(version=1)
+    selector, branch = [world.call("a", takes=1).with_cache(policy) for _ in range(2)]
+    router = cs.Router(selector, {"a": branch})
+    assert world.run([branch, world.call("user", router), router]) == ["a", "user", "a"]
+    assert world.ran == ["a", "user"]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_branch_whose_value_was_in_a_cache_before_the_choice(known: bool, world: World) -> None:
+    branch = world.call("branch").with_cache(cs.cache(version=1))
+    if known:
+        world.run(branch)
+    router = cs.Router(world.call("a", takes=5), {"a": branch})
+    assert world.run([world.call("user", router), branch]) == ["user", "branch"]
+
+
 def test_two_routers_share_a_branch(world: World) -> None:
     shared = world.call("shared")
     first = cs.Router(world.call("no"), {"yes": shared, "no": world.call("one")})

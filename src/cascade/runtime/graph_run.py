@@ -342,7 +342,7 @@ class GraphRun(ReadyQueue):
             if other != place:
                 self._let_go(branch)
                 self._give_up(branch)
-        if self.states[chosen] in (ENDED, SKIPPED):
+        if self.states[chosen] == ENDED or chosen in self._skips:
             self._take_branch(node)
             return
         if self._successors is self.plan.graph.successors:
