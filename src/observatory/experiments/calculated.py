@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from observatory.ticks import Ticks
 if TYPE_CHECKING:
     from observatory.records.writer import RecordWriter
 
+NOT_THERE = {"connector": "nobody is told of its flashes", "strict": "its flashes are never late"}
+"""What a calculation doesn't take, and why."""
 FRAMES_PER_SECOND = 30
 """How often a calculation that is shown goes on, in a second of the loop's clock."""
 
@@ -69,17 +71,25 @@ class Calculated(Fireflies):
 
     Args:
         config: the settings; without a limit.
-        **others: as for `Fireflies`.
+        **others: as for `Fireflies`, but without `connector` and `strict`.
 
     Raises:
-        ValueError: there is a limit.
+        ValueError: there is something that a calculation doesn't have.
     """
 
     _world: _World | None = None
 
     steerable = False
 
-    def _check_config(self, config: FirefliesConfig) -> None:
+    def __init__(self, config: FirefliesConfig, **others: Any) -> None:
+        for name, why in NOT_THERE.items():
+            if others.get(name) is not None:
+                raise ValueError(f"{name} must be left out with --engine reference: {why}")
+        super().__init__(config, **others)
+
+    @staticmethod
+    def check_config(config: FirefliesConfig) -> None:
+        """Raise ValueError if settings are for something else than a calculation."""
         if config.limit is not None:
             raise ValueError(
                 f"limit must be left out with --engine reference, got {config.limit!r}"
@@ -133,3 +143,9 @@ class Calculated(Fireflies):
     def _advance(self, now: float) -> None:
         if self._world is not None:
             self._world.run_until(min(now - self._start, self.config.duration))
+
+
+Engine = Literal["agents", "reference"]
+"""What runs an experiment: agents, or the calculation that they are compared with."""
+ENGINES: dict[str, type[Fireflies]] = {"agents": Fireflies, "reference": Calculated}
+"""The experiment of each."""

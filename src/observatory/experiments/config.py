@@ -44,6 +44,11 @@ Model = Literal["fixed", "mirollo-strogatz", "kuramoto"]
 """A constant phase response; a concave state that is lifted; the mean field of phases."""
 
 
+def usual_topology(model: object) -> Topology:
+    """Return who hears whom in a model if nothing is said of it."""
+    return "complete" if model == "kuramoto" else "torus"
+
+
 @dataclass(frozen=True, slots=True)
 class FirefliesConfig:
     """What a fireflies experiment is run with.

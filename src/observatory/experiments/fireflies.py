@@ -110,7 +110,7 @@ class Fireflies:
         control: Connector | None = None,
         draw: Callable[[float, float], float] | None = None,
     ) -> None:
-        self._check_config(config)
+        self.check_config(config)
         self.config = config
         """The settings."""
         self.manager = cs.ResourceManager()
@@ -140,8 +140,9 @@ class Fireflies:
         self._began = self._ended = 0.0
         self._virtual = False
 
-    def _check_config(self, config: FirefliesConfig) -> None:
-        """Raise if settings are for something else than agents."""
+    @staticmethod
+    def check_config(config: FirefliesConfig) -> None:
+        """Raise ValueError if settings are for something else than agents."""
         if config.model == "kuramoto":
             raise ValueError(
                 "model must be fixed or mirollo-strogatz with agents (kuramoto needs "

@@ -75,14 +75,18 @@ def print_rows(rows: Iterable[tuple[str, str]]) -> None:
 def present(values: dict[str, Any], print_table: Callable[[], None], where: str | None) -> None:
     """Print a summary as a table, and write it as JSON if that is wanted.
 
+    Whichever of the two fails, the other is done.
+
     Args:
         values: the summary as plain data.
         print_table: prints it.
         where: a file for JSON, or "-" for the last line of stdout; None: nowhere.
     """
-    if where is not None and where != "-":
-        write_json(values, where)  # first, as the terminal may be gone
-    print_table()
+    try:
+        if where is not None and where != "-":
+            write_json(values, where)  # first, as the terminal may be gone
+    finally:
+        print_table()
     if where == "-":
         write_json(values, where)
 

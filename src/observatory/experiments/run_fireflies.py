@@ -24,10 +24,17 @@ from cascade.errors import MissingExtraError
 from cascade.ports import Connector
 from cascade.spec.checks import check_whole
 from observatory.experiments import console
-from observatory.experiments.calculated import Calculated
+from observatory.experiments.calculated import ENGINES, Engine
 from observatory.experiments.checks import check_positive
 from observatory.experiments.conducting import conduct
-from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig, Model
+from observatory.experiments.config import (
+    GRID_SIDE,
+    NUM_AGENTS,
+    PERIOD,
+    FirefliesConfig,
+    Model,
+    usual_topology,
+)
 from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
 from observatory.experiments.report import print_moment, print_summary
@@ -63,9 +70,6 @@ PALETTES: dict[str, PaletteFunction] = {
     "grey": Palettes.grey,
 }
 PALETTE_NAMES = ", ".join(PALETTES)
-Engine = Literal["agents", "reference"]
-"""What runs an experiment: agents, or the calculation that they are compared with."""
-ENGINES: dict[str, type[Fireflies]] = {"agents": Fireflies, "reference": Calculated}
 LINES_ON_VIRTUAL_TIME = 60
 _console = console.Console("fireflies")
 
@@ -130,7 +134,7 @@ async def run_experiment(
         coupling: K of the model "kuramoto", in radians per second; None: 2.
         half_width: of the frequencies in that model, in radians per second; None: 0.5.
         engine: "agents", or "reference" for the calculation that they are compared with, without
-            a limit and without a connector.
+            a limit, without a connector and without `strict`.
 
     Raises:
         TooLateError: flashes were later than `strict` allows.
@@ -153,7 +157,7 @@ async def run_experiment(
         seed=console.some_seed() if seed is None else seed,
         refractory_period=refractory_period,
         decay_duty_cycle=decay_duty_cycle,
-        topology=topology or _usual_topology(model),
+        topology=topology or usual_topology(model),
         model=model,
         dissipation=dissipation,
         coupling=coupling,
@@ -178,10 +182,6 @@ async def run_experiment(
         return await experiment.run()
     with aggregator:
         return await experiment.run()
-
-
-def _usual_topology(model: str) -> Topology:
-    return "complete" if model == "kuramoto" else "torus"
 
 
 def _experiment(
@@ -375,9 +375,7 @@ def fireflies(
             limit=limit,
             limit_holds=typing.cast(Literal["step", "awake"], limit_holds),
             seed=console.some_seed() if seed is None else seed,
-            topology=typing.cast(
-                Topology, _usual_topology(model) if topology is None else topology
-            ),
+            topology=typing.cast(Topology, usual_topology(model) if topology is None else topology),
             model=typing.cast(Model, model),
             dissipation=dissipation,
             coupling=coupling,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cascade.connectors.local import LocalBusConnector
 from cascade.testing import run_virtual
 from observatory.experiments.calculated import Calculated
 from observatory.experiments.config import FirefliesConfig
@@ -109,6 +110,14 @@ def test_cancelled_it_tells_how_far_it_came() -> None:
 def test_it_has_no_slots() -> None:
     with pytest.raises(ValueError, match="limit must be left out with --engine reference, got 3"):
         Calculated(FirefliesConfig(limit=3))
+
+
+def test_what_it_would_only_ignore_is_refused() -> None:
+    with pytest.raises(ValueError, match="strict must be left out with --engine reference: its"):
+        Calculated(FirefliesConfig(), strict=0.02)
+    with pytest.raises(ValueError, match="connector must be left out with --engine reference: nob"):
+        Calculated(FirefliesConfig(), connector=LocalBusConnector())
+    assert Calculated(FirefliesConfig(), connector=None, strict=None).config == FirefliesConfig()
 
 
 def test_the_mean_field_of_kuramoto_gathers() -> None:

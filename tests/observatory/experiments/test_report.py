@@ -150,3 +150,11 @@ def test_the_file_is_written_even_if_the_table_cannot_be_printed(tmp_path: Path)
     with pytest.raises(BrokenPipeError):
         present(VALUES, gone, str(where))
     assert json.loads(where.read_text()) == VALUES
+
+
+def test_the_table_is_printed_even_if_the_file_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        present(VALUES, lambda: print("a table"), str(tmp_path / "vanished" / "summary"))
+    assert capsys.readouterr().out == "a table\n"

@@ -388,6 +388,10 @@ def test_what_agents_dont_know_and_a_calculation_doesnt_have_is_refused(
     assert "--engine reference" in line
     line = refusal(fireflies("--engine", "reference", "--limit", "3"))
     assert line == "fireflies: --limit must be left out with --engine reference, got 3"
+    line = refusal(fireflies("--engine", "reference", "--strict", "20"))
+    assert line == (
+        "fireflies: --strict must be left out with --engine reference: its flashes are never late"
+    )
 
 
 def test_a_refused_command_leaves_no_files(fireflies: Command, tmp_path: Path) -> None:

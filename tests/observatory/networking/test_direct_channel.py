@@ -359,9 +359,11 @@ def test_no_task_and_no_timer_is_left_behind() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, CountingLoop)
         channel = DirectChannel("a")
+        meanwhile: list[int] = []
+        loop.call_soon(lambda: meanwhile.append(len(asyncio.all_tasks())))
         loop.call_soon(channel.send_nowait, 1)
         assert await channel.recv(timeout=60.0) == 1
-        assert len(asyncio.all_tasks()) == 1
+        assert (meanwhile, len(asyncio.all_tasks())) == ([1], 1)
         task = asyncio.create_task(channel.recv(timeout=60.0))
         await turns()
         task.cancel()

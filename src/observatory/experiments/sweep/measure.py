@@ -16,6 +16,7 @@ import cascade as cs
 from cascade import testing
 from cascade.ports import Connector
 from cascade.runtime.timers import wait_until
+from observatory.experiments.calculated import ENGINES, Engine
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.fireflies import SLOT, Fireflies
 from observatory.experiments.sweep.plan import Run
@@ -51,7 +52,8 @@ METRICS: dict[str, str] = {
     "lateness_p99_s": "the same: what 99 % of the flashes don't exceed",
     "dropped": "messages lost because an inbox was full",
 }
-"""The numbers that are measured, and what they are. Those on slots are None without a limit."""
+"""The numbers that are measured, and what they are. Those on slots are None without a limit,
+those on steps with the engine "reference", and order_seen in the model "kuramoto"."""
 
 
 class Slots:
@@ -78,15 +80,21 @@ class Slots:
             self.waiting.append(slots.waiting)
 
 
-def measure(config: FirefliesConfig, connector: Connector | None = None) -> dict[str, Result]:
+def measure(
+    config: FirefliesConfig, connector: Connector | None = None, *, engine: Engine = "agents"
+) -> dict[str, Result]:
     """Run the fireflies on virtual time, and return `METRICS` and the digest of the flashes.
 
     Args:
         config: the settings.
         connector: where flashes are told; by default a broker of the experiment's own.
+        engine: what runs them; a calculation tells nobody of flashes, and makes no steps.
+
+    Raises:
+        ValueError: the settings are for another engine.
     """
     limited, seen = config.limit is not None, Slots()
-    experiment = Fireflies(
+    experiment = ENGINES[engine](
         config,
         connector=connector,
         view=seen.watch if limited else None,
@@ -101,20 +109,24 @@ def measure(config: FirefliesConfig, connector: Connector | None = None) -> dict
     found: dict[str, Result] = dict.fromkeys(METRICS)
     found |= {
         "order": summary.order_parameter["last"],
-        "order_seen": order_seen(recorder.latest, config.period),
         "order_first": summary.order_parameter["first"],
         "order_max": summary.order_parameter["max"],
         "synchrony_s": synchrony(recorder.order_parameters, config.period),
         "flashes": summary.flashes,
         "missed": summary.missed,
         "flashes_fewest": min(flashes),
-        "steps": summary.steps["total"],
-        "steps_fewest": summary.steps["min_per_agent"],
         "lateness_p50_s": summary.lateness_s["p50"],
         "lateness_p99_s": summary.lateness_s["p99"],
         "dropped": summary.dropped,
         "digest": summary.digest,
     }
+    if config.model != "kuramoto":  # there each has a period of its own
+        found["order_seen"] = order_seen(recorder.latest, config.period)
+    if engine == "agents":
+        found |= {
+            "steps": summary.steps["total"],
+            "steps_fewest": summary.steps["min_per_agent"],
+        }
     if config.limit is not None:
         slots = experiment.manager.statistics().resources[SLOT]
         waits = slots.granted_after_waiting
@@ -168,7 +180,7 @@ def measure_into(run: Run, directory: Path) -> None:
         OSError: it can't be written.
         Exception: what the experiment raises.
     """
-    write_run(directory, run, measure(run.config))
+    write_run(directory, run, measure(run.config, engine=run.engine))
 
 
 def is_complete(results: object) -> bool:

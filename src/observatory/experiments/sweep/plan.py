@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from cascade.spec.checks import check_whole, shown
-from observatory.experiments.config import FirefliesConfig
+from observatory.experiments.calculated import ENGINES, Engine
+from observatory.experiments.config import FirefliesConfig, usual_topology
 from observatory.experiments.sweep.axes import Axis
 from observatory.experiments.sweep.settings import SETTINGS, Value, find, in_options, said
 
@@ -63,6 +64,8 @@ class Run:
     """The number of the replication, from 0."""
     config: FirefliesConfig
     """What it is run with."""
+    engine: Engine = "agents"
+    """What runs it."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -73,7 +76,8 @@ class Run:
             "settings": {
                 name: setting.exact(getattr(self.config, setting.field))
                 for name, setting in SETTINGS.items()
-            },
+            }
+            | {"engine": self.engine},
             "replication": self.replication,
             "versions": versions(),
         }
@@ -147,21 +151,20 @@ class Sweep:
         """
         seeds = [seed_of(self.seed, number) for number in range(self.replications)]
         return [
-            Run(point, number, self.config(point, seed))
+            self._run(point, number, seed)
             for point in self.points()
             for number, seed in enumerate(seeds)
         ]
 
-    def config(self, point: Point, seed: int) -> FirefliesConfig:
-        """Return what a run is run with.
-
-        Raises:
-            TypeError, ValueError: as for `runs`.
-        """
+    def _run(self, point: Point, replication: int, seed: int) -> Run:
         values = {**self.fixed, **dict(zip(self.names, point, strict=True))}
         arguments: dict[str, Any] = {find(name).field: value for name, value in values.items()}
+        arguments.setdefault("topology", usual_topology(arguments.get("model")))
+        engine = arguments.pop("engine", "agents")
         try:
-            return FirefliesConfig(**arguments, seed=seed)
+            config = FirefliesConfig(**arguments, seed=seed)
+            ENGINES[engine].check_config(config)
+            return Run(point, replication, config, engine)
         except (TypeError, ValueError) as error:
             where = self.describe(point)
             raise type(error)(f"{in_options(error)}{f' (at {where})' if where else ''}") from None

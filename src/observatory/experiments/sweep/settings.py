@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 
 from cascade.spec.checks import shown
+from observatory.experiments.calculated import ENGINES
 from observatory.experiments.config import FirefliesConfig
 
 Value = int | float | str | bool | None
@@ -116,8 +117,10 @@ def _setting(field: str, hint: object) -> Setting | None:
 
 SETTINGS = settings_of(FirefliesConfig)
 """The settings of the fireflies, by name."""
-SWEPT = {name: setting for name, setting in SETTINGS.items() if name != "seed"}
-"""Those that a sweep can vary or fix: it derives the seed of each run itself."""
+ENGINE = Setting("engine", "engine", str, tuple(ENGINES))
+"""What runs them: agents, or the calculation."""
+SWEPT = {name: setting for name, setting in SETTINGS.items() if name != "seed"} | {"engine": ENGINE}
+"""What a sweep can vary or fix: it derives the seed of each run itself."""
 
 
 def find(name: str) -> Setting:

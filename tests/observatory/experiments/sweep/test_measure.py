@@ -7,7 +7,7 @@ import math
 import pytest
 
 from cascade.connectors.local import LocalBusConnector
-from observatory.experiments.config import FirefliesConfig
+from observatory.experiments.config import FirefliesConfig, Model
 from observatory.experiments.sweep.measure import (
     METRICS,
     is_complete,
@@ -16,6 +16,7 @@ from observatory.experiments.sweep.measure import (
     synchrony,
 )
 from observatory.flashes import flash_digest
+from observatory.networking.topology import Topology
 from observatory.reference.fireflies import simulate
 
 
@@ -41,6 +42,35 @@ def test_without_a_limit_there_is_nothing_to_say_of_slots() -> None:
         "wait_s",
         "wait_max_s",
     }
+
+
+@pytest.mark.parametrize("model", ["fixed", "mirollo-strogatz"])
+@pytest.mark.parametrize("topology", ["torus", "ring", "complete"])
+def test_a_calculation_measures_what_agents_do_but_for_their_steps(
+    model: Model, topology: Topology
+) -> None:
+    config = FirefliesConfig(
+        num_agents=16, nudge=0.3, duration=61.0, seed=3, model=model, topology=topology
+    )
+    by_agents, calculated = measure(config), measure(config, engine="reference")
+    assert (calculated.pop("steps"), calculated.pop("steps_fewest")) == (None, None)
+    assert by_agents.pop("steps")
+    assert by_agents.pop("steps_fewest")
+    assert calculated == pytest.approx(by_agents, abs=1e-9)
+
+
+def test_a_mean_field_is_measured_by_its_phases() -> None:
+    config = FirefliesConfig(
+        num_agents=20, duration=60.0, model="kuramoto", topology="complete", half_width=0.0
+    )
+    found = measure(config, engine="reference")
+    # Equal frequencies: everybody ends in one phase, and flashes once in a period.
+    assert found["order"] == pytest.approx(1.0)
+    assert isinstance(found["synchrony_s"], float)
+    assert found["flashes_fewest"] == 12
+    assert found["order_seen"] is None
+    with pytest.raises(ValueError, match="kuramoto needs --engine reference"):
+        measure(config)
 
 
 def test_two_slots_that_are_held_for_whole_steps_leave_seven_of_nine_in_the_queue() -> None:

@@ -76,6 +76,7 @@ def test_whatever_it_is_run_with_changes_its_name(other: dict[str, object]) -> N
     run = Run((), 0, config)
     assert Run((), 0, replace(config, **other)).digest != run.digest  # type: ignore[arg-type]
     assert Run((), 1, config).digest != run.digest
+    assert Run((), 0, config, "reference").digest != run.digest
 
 
 def test_the_versions_change_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +97,38 @@ def test_a_configuration_that_is_not_valid_is_refused_with_its_point() -> None:
         sweep.runs()
     with pytest.raises(ValueError, match=r"agents must be a whole number ≥ 1, got 0$"):
         Sweep(fixed={"agents": 0}).runs()
+
+
+def test_the_engine_can_be_varied_and_a_model_brings_its_topology() -> None:
+    engine = Axis("engine", ("agents", "reference"))
+    assert [run.engine for run in Sweep((engine,)).runs()] == ["agents", "reference"]
+    models = Sweep((Axis("model", ("fixed", "kuramoto")),), {"engine": "reference"}).runs()
+    assert [run.config.topology for run in models] == ["torus", "complete"]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "message"),
+    [
+        (
+            Sweep((Axis("model", ("fixed", "kuramoto")),)),
+            "(kuramoto needs --engine reference), got 'kuramoto' (at model=kuramoto)",
+        ),
+        (
+            Sweep((LIMIT,), {"engine": "reference"}),
+            "limit must be left out with --engine reference, got 3 (at limit=3)",
+        ),
+        (
+            Sweep((), {"engine": "reference", "model": "kuramoto", "topology": "ring"}),
+            "topology must be complete in the model kuramoto, got 'ring'",
+        ),
+    ],
+    ids=["model", "limit", "topology"],
+)
+def test_what_an_engine_doesnt_know_is_refused_before_anything_runs(
+    sweep: Sweep, message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        sweep.runs()
 
 
 def test_a_name_is_there_once() -> None:

@@ -36,6 +36,7 @@ def test_every_field_of_the_fireflies_is_a_setting() -> None:
     assert {setting.field for setting in SETTINGS.values()} == {
         field.name for field in fields(FirefliesConfig)
     }
+    assert set(SWEPT) == set(SETTINGS) - {"seed"} | {"engine"}
     assert {"agents", "period", "nudge", "limit", "limit-holds", "refractory-period"} <= set(SWEPT)
 
 
