@@ -124,11 +124,11 @@ def test_everything_is_in_the_log(programs: None) -> None:
     pause, resume = log[-2:]
     assert pause["command"] == "pause engine:nobody"
     assert pause["effect"] == "0 tasks match; 0 running go on, 0 wait"
-    assert pause["undo"] == "cascade resume --rule pause-engine:nobody"
+    assert pause["undo"] == "cascade resume --rule pause-engine:nobody --program one"
     assert pause["who"]["way"] == "socket"
     assert resume["command"] == "resume engine:nobody"
     shown = said("rules", "--log", "--last", "2")
-    assert "undo: cascade pause engine:nobody" in shown
+    assert "undo: cascade pause engine:nobody --program one" in shown
 
 
 def test_an_answer_comes_at_once(programs: None) -> None:

@@ -47,7 +47,7 @@ class TestLimits:
             assert answer["effect"] == (
                 "slot: 4 → 1; 4 in use, 2 wait; 3 too many go on until they end"
             )
-            assert answer["undo"] == "cascade limit slot=4"
+            assert answer["undo"] == "cascade limit slot=4 --program world"
             await asyncio.sleep(2)
             assert world.manager.statistics().resources["slot"].used == 1
 
@@ -75,6 +75,80 @@ class TestLimits:
 
         in_a_world(6, 4, story)
 
+    def test_one_for_a_time_on_top_of_another_goes_back_to_what_was_before_both(self) -> None:
+        async def story(world: World) -> None:
+            world.ask("limit", resource="slot", amount=1, **{"for": 30})
+            await asyncio.sleep(10)
+            answer = world.ask("limit", resource="slot", amount=2, **{"for": 30})
+            assert answer["undo"] == "cascade limit slot=1 --for 20s --program world"
+            await asyncio.sleep(29)
+            assert world.manager.statistics().resources["slot"].capacity == 2
+            await asyncio.sleep(2)
+            assert world.manager.statistics().resources["slot"].capacity == 4
+
+        in_a_world(6, 4, story)
+
+    def test_one_for_a_time_goes_back_when_nobody_looks_after_it_any_more(self) -> None:
+        async def story(world: World) -> None:
+            world.ask("limit", resource="slot", amount=1, **{"for": 30})
+            world.desk.close()
+            await asyncio.sleep(31)
+            assert world.manager.statistics().resources["slot"].capacity == 4
+
+        in_a_world(6, 4, story)
+
+    def test_what_the_program_sets_meanwhile_stays(self) -> None:
+        async def story(world: World) -> None:
+            world.ask("limit", resource="slot", amount=1, **{"for": 30})
+            world.manager.set_capacity({"slot": 3})
+            await asyncio.sleep(31)
+            assert world.manager.statistics().resources["slot"].capacity == 3
+            assert world.ask("log")["entries"][-1]["effect"] == (
+                "slot: its time is up, the program has changed it meanwhile, and it stays at 3"
+            )
+
+        in_a_world(6, 4, story)
+
+    def test_one_of_managers_that_differ_names_both_and_each_gets_its_own_back(self) -> None:
+        async def story(world: World) -> None:
+            other = cs.ResourceManager({"slot": 1234567.5})
+            world.desk.oversee(ConstraintManager(cs.Engine(resource_manager=other)))
+            answer = world.ask("limit", resource="slot", amount=2, **{"for": 5})
+            assert answer["effect"].startswith("slot: 4 and 1234567.5 → 2; ")
+            assert answer["effect"].endswith("(in 2 managers)")
+            assert answer["undo"] is None
+            await asyncio.sleep(6)
+            assert other.statistics().resources["slot"].capacity == 1234567.5
+            assert world.manager.statistics().resources["slot"].capacity == 4
+
+        in_a_world(6, 4, story)
+
+    def test_where_one_manager_is_in_use_elsewhere_none_is_changed(self) -> None:
+        async def story(world: World) -> None:
+            other = cs.ResourceManager({"slot": 8})
+            elsewhere = asyncio.new_event_loop()
+            acquire = other.acquire({"slot": 1})
+            held = await asyncio.to_thread(elsewhere.run_until_complete, acquire)
+            world.desk.oversee(ConstraintManager(cs.Engine(resource_manager=other)))
+            rule: dict[str, Any] = {"scope": "global", "type": "pause", "params": {}}
+            for command, said in [("limit", {"resource": "slot", "amount": 1}), ("rule", rule)]:
+                with pytest.raises(RefusedError, match="in use by another event loop"):
+                    world.ask(command, **said)
+            assert world.manager.statistics().resources["slot"].capacity == 4
+            assert world.ask("rules")["rules"] == []
+            elsewhere.close()
+            held.release()
+
+        in_a_world(6, 4, story)
+
+    def test_a_name_is_quoted_where_it_would_be_typed(self) -> None:
+        async def story(world: World) -> None:
+            world.manager.set_capacity({"a; b": 1_234_567})
+            answer = world.ask("limit", resource="a; b", amount=1)
+            assert answer["undo"] == "cascade limit 'a; b'=1234567 --program world"
+
+        in_a_world(1, 4, story)
+
     @pytest.mark.parametrize(
         ("said", "problem"),
         [
@@ -98,12 +172,15 @@ class TestLimits:
             world.manager.set_rate("api", 10.0)
             answer = world.ask("rate", resource="api", rate="30/m", **{"for": 5})
             assert answer["effect"] == "api: 10/s → 30/m; 0 wait; for 5s"
-            assert answer["undo"] == "cascade rate api 10/s"
+            assert answer["undo"] == "cascade rate api 10/s --program world"
             assert world.manager.statistics().resources["api"].per_second == 0.5
             with pytest.raises(RefusedError, match="api is a rate, not a capacity"):
                 world.ask("limit", resource="api", amount=1)
             await asyncio.sleep(6)
             assert world.manager.statistics().resources["api"].per_second == 10
+            world.manager.set_rate("api", 10.0, 4)
+            answer = world.ask("rate", resource="api", rate="1/s", burst=2)
+            assert answer["undo"] == "cascade rate api 10/s --burst 4 --program world"
 
         in_a_world(1, 1, story)
 
@@ -118,7 +195,7 @@ class TestRules:
             assert world.manager.statistics().holding == 0
             answer = world.ask("lift", type="pause")
             assert answer["effect"] == "lifted pause-task:agent; of 6 that waited, 2 go on"
-            assert answer["undo"] == "cascade pause task:agent"
+            assert answer["undo"] == "cascade pause task:agent --program world"
             await asyncio.sleep(5)
             assert world.manager.statistics().holding == 2
 
@@ -153,6 +230,56 @@ class TestRules:
             first, second = later.constraint_manager.active()
             assert (first.type, first.expires_in) == ("concurrency", None)
             assert (second.type, second.expires_in) == ("pause", 6)
+
+        in_a_world(1, None, story)
+
+    def test_what_takes_one_back_leaves_the_one_before_as_it_was(self) -> None:
+        async def story(world: World) -> None:
+            said = {"scope": "task:agent", "type": "concurrency"}
+            world.ask("rule", **said, params={"limit": 10}, **{"for": 100})
+            await asyncio.sleep(40)
+            answer = world.ask("rule", **said, params={"limit": 3})
+            assert answer["undo"] == "cascade limit task:agent=10 --for 1m --program world"
+            answer = world.ask("lift", type="concurrency")
+            assert answer["undo"] == "cascade limit task:agent=3 --program world"
+
+        in_a_world(1, None, story)
+
+    def test_of_those_of_the_program_it_is_told_how_long_they_hold(self) -> None:
+        async def story(world: World) -> None:
+            rule = cs.GlobalConstraint("own", "global", "pause", {}, 30)
+            world.constraints.update(rule)
+            await asyncio.sleep(10)
+            (listed,) = world.ask("rules")["rules"]
+            assert (listed["id"], listed["left"]) == ("own", 20)
+            undo = "cascade pause global --for 20s --program world"
+            assert world.ask("lift", rule="own")["undo"] == undo
+
+        in_a_world(1, None, story)
+
+    def test_there_are_not_more_than_can_be_compared(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cascade.control.rule_book.MOST_RULES", 2)
+
+        async def story(world: World) -> None:
+            for number in range(2):
+                said = {"scope": f"task:{number}", "type": "pause", "params": {}}
+                world.ask("rule", **said, **{"for": 5})
+            with pytest.raises(RefusedError, match="2 rules were set already"):
+                world.ask("rule", scope="task:2", type="pause", params={})
+            await asyncio.sleep(6)
+            world.ask("rule", scope="task:2", type="pause", params={})
+
+        in_a_world(1, None, story)
+
+    def test_whatever_is_refused_is_logged_in_a_short_line_without_control_characters(self) -> None:
+        async def story(world: World) -> None:
+            for bad in ("x" * 60_000, "\x1b[31m", ["\x1b"], {"a": 1}, 1e300, True):
+                with pytest.raises(RefusedError):
+                    world.ask("rule", scope="global", type="concurrency", params={"limit": bad})
+            for entry in world.ask("log")["entries"]:
+                assert len(entry["command"]) <= 500
+                assert len(entry["effect"]) <= 500
+                assert entry["command"].isprintable()
 
         in_a_world(1, None, story)
 
