@@ -75,7 +75,7 @@ class Program:
 def subject(place: Path) -> Iterator[Program]:
     running = Program()
     try:
-        until(lambda: "subject" in find())
+        until(lambda: "subject" in find() and list(running.control._stations.values()))
         yield running
     finally:
         running.end()
@@ -277,6 +277,49 @@ def test_whatever_is_sent_nothing_happens(
     assert not any(each.exc_info for each in caplog.records)
 
 
+class TestManyQuestions:
+    COUNT = 3000
+
+    def test_all_are_answered_in_order_though_nobody_reads_for_a_while(
+        self, subject: Program, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("cascade.control.server.MOST_UNREAD", 20_000)
+        questions = b"".join(b'{"do":"ps","id":%d}\n' % number for number in range(self.COUNT))
+        with connected(place) as end:
+            asking = threading.Thread(target=end.sendall, args=(questions,))
+            asking.start()
+            station = next(iter(subject.control._stations.values()))
+            assert station._server is not None
+            server = station._server
+            (connection,) = until(lambda: list(server.connections))
+            transport = connection._transport
+            assert transport is not None
+            until(lambda: connection._full)
+            time.sleep(0.1)
+            assert transport.get_write_buffer_size() < 25_000
+            with end.makefile("rb") as answers:
+                for number in range(self.COUNT):
+                    assert json.loads(answers.readline())["id"] == number
+            asking.join(LIMIT)
+
+    def test_the_program_has_its_turn_after_each(
+        self, subject: Program, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        desk = next(iter(subject.control._stations.values())).desk
+        turns: list[str] = []
+
+        def slow(*_: Any) -> dict[str, Any]:
+            subject.loop.call_soon(turns.append, "the program")
+            turns.append("a question")
+            return {}
+
+        monkeypatch.setitem(desk._commands, "ps", slow)
+        with connected(place) as end:
+            end.sendall(b'{"do":"ps"}\n' * 50)
+            until(lambda: len(turns) == 100)
+        assert turns == ["a question", "the program"] * 50
+
+
 class TestWatching:
     def test_snapshots_come_until_the_connection_ends(self, subject: Program) -> None:
         with Client("subject") as client:
@@ -299,6 +342,43 @@ class TestWatching:
             stopped.sendall(b'{"do":"watch","every":0.001}\n')
             dropped = until(lambda: client.ask("ps")["dropped"])
             assert client.ask("ps")["dropped"] >= dropped
+
+    def test_one_snapshot_that_fails_is_not_the_last(
+        self, subject: Program, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        desk = next(iter(subject.control._stations.values())).desk
+        right = desk.look
+        calls: list[None] = []
+
+        def look() -> dict[str, Any]:
+            calls.append(None)
+            return right() if len(calls) != 2 else {"not JSON": float("inf")}
+
+        monkeypatch.setattr(desk, "look", look)
+        with Client("subject") as client:
+            shots = client.watch(0.1)
+            next(shots)
+            with pytest.raises(ControlError, match="failed inside: ValueError"):
+                next(shots)
+            assert client._answer()["runs"] == 1
+
+    def test_of_what_takes_long_to_look_at_there_are_few(
+        self, subject: Program, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        desk = next(iter(subject.control._stations.values())).desk
+        right = desk.look
+
+        def look() -> dict[str, Any]:
+            time.sleep(0.05)
+            return right()
+
+        monkeypatch.setattr(desk, "look", look)
+        with Client("subject") as client:
+            shots = client.watch(0.1)
+            next(shots)
+            before = time.monotonic()
+            next(shots)
+            assert time.monotonic() - before > 0.4
 
     def test_a_busy_loop_is_named(self, subject: Program) -> None:
         with Client("subject", patience=0.2) as client:

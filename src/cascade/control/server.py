@@ -35,6 +35,8 @@ OFTEN, SELDOM = 0.1, 60.0
 """Seconds from one snapshot to the next, at least and at most."""
 EVERY = 1.0
 """Seconds from one snapshot to the next when nothing is said."""
+SHARE = 0.1
+"""The part of the program's time that the snapshots for one who watches take at most."""
 
 
 class Server:
@@ -153,6 +155,8 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._watch: Request | None = None
         self._every = EVERY
+        self._next: asyncio.Handle | None = None
+        self._full = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let in the same user only, and root."""
@@ -166,6 +170,7 @@ class Connection(asyncio.Protocol):
             self._say({"ok": False, "error": "too many connections"})
             transport.close()
             return
+        transport.set_write_buffer_limits(high=MOST_UNREAD)
         self._server.connections.add(self)
         self._who = Who(user_name(peer[1]), peer[0], "socket")
 
@@ -178,22 +183,54 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """End it."""
         self._stop_watching()
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
         if self._transport is not None:
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Answer what is complete, line by line."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if self._transport is None or self._transport.is_closing():
-                return
-            if len(line) > LARGEST:
-                self._too_large()
-                return
+        self._rest += data
+        if self._next is None:
+            self._go_on()
+
+    def pause_writing(self) -> None:
+        """Answer nothing more until the answers have been read."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """Go on with what was asked meanwhile."""
+        self._full = False
+        if self._next is None:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer one line, and the next one when the program has had its turn."""
+        self._next = None
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        line, end, rest = self._rest.partition(b"\n")
+        if len(line) > LARGEST:
+            self._too_large()
+        elif self._full or not end:
+            # What nobody answers yet stays where it came from, for the greater part.
+            if self._full and end:
+                transport.pause_reading()
+            else:
+                transport.resume_reading()
+        else:
+            self._rest = rest
             if line.strip():
                 self._obey(line)
-        if len(self._rest) > LARGEST:
-            self._too_large()
+            if transport.is_closing():
+                return
+            if b"\n" in rest or len(rest) > LARGEST:
+                transport.pause_reading()
+                self._next = self._loop.call_soon(self._go_on)
+            else:
+                transport.resume_reading()
 
     def _too_large(self) -> None:
         self._rest = b""
@@ -212,14 +249,16 @@ class Connection(asyncio.Protocol):
                 self._begin_to_watch(request)
                 return
             answer = self._server.desk.answer(request, self._who)
+            self._say({"id": number, "ok": True, **answer})
         except RefusedError as refused:
             self._say({"id": number, "ok": False, "error": str(refused)})
         except Exception as error:
             # What runs must go on, whatever is wrong here.
-            self._server.quiet.warn("a command failed", error=error)
-            self._say({"id": number, "ok": False, "error": f"failed inside: {error!r}"})
-        else:
-            self._say({"id": number, "ok": True, **answer})
+            self._failed("a command failed", number, error)
+
+    def _failed(self, what: str, number: Any, error: Exception) -> None:
+        self._server.quiet.warn(what, error=error)
+        self._say({"id": number, "ok": False, "error": f"failed inside: {error!r}"})
 
     def _reject(self, reason: str) -> None:
         """Answer what is no command at all."""
@@ -247,11 +286,17 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if self._watch is None or transport is None or transport.is_closing():
             return
+        began = self._loop.time()
         if transport.get_write_buffer_size() > MOST_UNREAD:
             self._server.desk.dropped += 1
         else:
-            self._say({"id": self._watch.id, "ok": True, **self._server.desk.look()})
-        self._timer = self._loop.call_later(self._every, self._show)
+            try:
+                self._say({"id": self._watch.id, "ok": True, **self._server.desk.look()})
+            except Exception as error:
+                self._failed("a snapshot failed", self._watch.id, error)
+        # Of a large world snapshots are seldom.
+        pause = max(self._every, (self._loop.time() - began) / SHARE)
+        self._timer = self._loop.call_later(pause, self._show)
 
     def _stop_watching(self) -> None:
         if self._timer is not None:
