@@ -40,6 +40,55 @@ def test_it_tells_who_is_there() -> None:
     in_a_world(6, 2, story)
 
 
+def test_the_children_of_a_map_are_tasks_of_its_run() -> None:
+    async def story(world: World) -> None:
+        @cs.task
+        async def long(number: int) -> None:
+            await asyncio.sleep(1000)
+
+        @cs.task
+        async def after(done: list[None]) -> None:
+            pass
+
+        flow = after(long.map(number=range(5)).with_constraints(slot=1))
+        engine = cs.Engine(resource_manager=world.manager, name="mapping")
+        run = asyncio.create_task(engine.run(flow))
+        await asyncio.sleep(1)
+        found = world.ask("look")
+        assert (found["runs"], len(found["run_list"])) == (2, 2)
+        of_map = found["run_list"][1]
+        assert of_map["tasks"] == {
+            "waiting": 2,
+            "running": 3,
+            "pending": 1,
+            "ended": 0,
+            "skipped": 0,
+        }
+        assert {"name": "long", "running": 3, "waiting": 2} in found["task_list"]
+        answer = world.ask("rule", scope="task:long", type="concurrency", params={"limit": 1})
+        assert answer["effect"] == "5 tasks match; 3 running go on, 2 wait"
+        answer = world.ask("cancel", run="mapping")
+        assert answer["effect"] == "1 run cancelled: 3 running and 2 waiting tasks end"
+        with pytest.raises(cs.errors.RunCancelledError):
+            await run
+
+    in_a_world(1, 4, story)
+
+
+def test_one_that_was_granted_this_moment_counts_as_running() -> None:
+    async def story(world: World) -> None:
+        world.ask("rule", scope="global", type="pause", params={})
+        await asyncio.sleep(5)
+        world.ask("lift", type="pause")
+        tasks = world.ask("ps")["tasks"]
+        assert (tasks["running"], tasks["waiting"], tasks["pending"]) == (2, 4, 0)
+        answer = world.ask("rule", scope="engine:nobody", type="pause", params={})
+        answer = world.ask("rule", scope="global", type="concurrency", params={"limit": 2})
+        assert answer["effect"] == "6 tasks match; 2 running go on, 4 wait"
+
+    in_a_world(6, 2, story)
+
+
 class TestLimits:
     def test_a_lower_one_says_how_many_are_too_many(self) -> None:
         async def story(world: World) -> None:

@@ -160,6 +160,7 @@ class Desk:
         """Return who this is, and how much there is of everything."""
         managers = self.managers
         engines = {id(run.engine) for manager in managers for run in manager.running()}
+        runs, tasks = snapshot.totals(managers)
         return {
             "name": self.program,
             "pid": os.getpid(),
@@ -167,9 +168,9 @@ class Desk:
             "since": self._since,
             "seconds": self._loop.time() - self._began,
             "engines": len(engines),
-            "runs": sum(len(manager.running()) for manager in managers),
+            "runs": runs,
             "runs_begun": self._runs_begun,
-            "tasks": snapshot.totals(managers),
+            "tasks": tasks,
             "rules": len(self._rules()),
             "dropped": self.dropped,
         }

@@ -186,8 +186,13 @@ def _amount(units: int | None) -> float | None:
     return None if units is None else from_units(units)
 
 
-def explain(queue: GrantQueue) -> list[Waiting]:
-    """Return why each waiter of a queue waits, in the order in which they stand."""
+def explain(queue: GrantQueue, most: int | None = None) -> list[Waiting]:
+    """Return why each waiter of a queue waits, in the order in which they stand.
+
+    Args:
+        queue: the queue.
+        most: of how many, the first ones; None: of all.
+    """
     now = queue._now()
     holders: dict[Resource, dict[str, None]] = {}
     for ticket in queue._held:
@@ -195,7 +200,7 @@ def explain(queue: GrantQueue) -> list[Waiting]:
             holders.setdefault(resource, {})[ticket.owner] = None
     wanted_ahead: dict[Resource, int] = {}
     found = []
-    for ticket in sorted(waiters(queue), key=lambda waiter: waiter.key):
+    for ticket in sorted(waiters(queue), key=lambda waiter: waiter.key)[:most]:
         pairs = ticket.request.pairs
         impossible = any(resource.limit and resource.is_below(units) for resource, units in pairs)
         found.append(_why(ticket, impossible, now, holders, wanted_ahead))

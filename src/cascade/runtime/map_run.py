@@ -105,6 +105,11 @@ class MapRun(Run):
     def _task(self) -> Task[Any]:
         return self._parent.lazy_of(self._map).task
 
+    @property
+    def is_part(self) -> bool:
+        """True: it belongs to the run of the map."""
+        return True
+
     # What a child is, to whoever takes it for a node
 
     def node_id(self, node: int) -> str:

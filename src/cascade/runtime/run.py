@@ -98,6 +98,11 @@ class Run:
         return f"run-{self.serial}"
 
     @property
+    def is_part(self) -> bool:
+        """Whether it is a part of another run, with which it shares its id."""
+        return False
+
+    @property
     def target_name(self) -> str:
         """The name of what is run, for events."""
         return self.name_of(0)
