@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.control.worlds import World
+from tests.control.worlds import ME, World, agent
 
 import cascade as cs
+from cascade.control import census
+from cascade.control.audit import Trail, read_trail
 from cascade.control.messages import RefusedError
 from cascade.runtime.constraints import ConstraintManager
 from cascade.runtime.events import RunFinished, TaskFinished
@@ -418,6 +421,132 @@ class TestCancelling:
 
         in_a_world(1, None, story)
 
+    def test_one_that_swallows_it_can_be_cancelled_again(self) -> None:
+        async def story(world: World) -> None:
+            swallowed: list[None] = []
+
+            @cs.task
+            async def stubborn() -> None:
+                while True:
+                    try:
+                        await asyncio.sleep(1000)
+                    except asyncio.CancelledError:
+                        swallowed.append(None)
+                        if len(swallowed) == 2:
+                            raise
+
+            engine = cs.Engine(resource_manager=world.manager, name="stubborn")
+            run = asyncio.create_task(engine.run(stubborn(), use_vm=True))
+            await asyncio.sleep(1)
+            for times in (1, 2):
+                answer = world.ask("cancel", run="stubborn")
+                assert answer["effect"] == "1 run cancelled: 1 running and 0 waiting tasks end"
+                await asyncio.sleep(1)
+                assert len(swallowed) == times
+            with pytest.raises(cs.errors.RunCancelledError):
+                await run
+            assert run.cancelling() == 0
+
+        in_a_world(1, None, story)
+
+    def test_one_in_the_midst_of_giving_its_slot_back_for_a_while(self) -> None:
+        async def story(world: World) -> None:
+            @cs.task
+            async def thinking() -> None:
+                async with cs.released():
+                    await asyncio.sleep(1000)
+
+            engine = cs.Engine(resource_manager=world.manager, name="thinking")
+            work = thinking().with_constraints(slot=1)
+            run = asyncio.create_task(engine.run(work, use_vm=True))
+            await asyncio.sleep(3)
+            answer = world.ask("cancel", run="thinking")
+            assert answer["effect"] == "1 run cancelled: 1 running and 0 waiting tasks end"
+            with pytest.raises(cs.errors.RunCancelledError):
+                await run
+            assert run.cancelling() == 0
+            assert world.ask("ps")["runs"] == 1
+
+        in_a_world(1, 1, story)
+
+    def test_one_within_a_task_of_another_is_an_error_of_that_task(self) -> None:
+        async def story(world: World) -> None:
+            inside = cs.Engine(resource_manager=world.manager, name="inside")
+
+            @cs.task
+            async def outer() -> str:
+                try:
+                    await inside.run(agent(1), use_vm=True)
+                except cs.errors.RunCancelledError as error:
+                    return str(error)
+                return "not cancelled"
+
+            outside = cs.Engine(resource_manager=world.manager, name="outside")
+            run = asyncio.create_task(outside.run(outer()))
+            await asyncio.sleep(1)
+            world.ask("cancel", run="inside")
+            assert (await run).endswith("was cancelled: by tester (program)")
+            again = asyncio.create_task(outside.run(outer()))
+            await asyncio.sleep(1)
+            answer = world.ask("cancel", run="all")
+            assert answer["effect"] == "3 runs cancelled: 3 running and 0 waiting tasks end"
+            with pytest.raises(cs.errors.RunCancelledError):
+                await again
+            assert again.cancelling() == 0
+
+        in_a_world(1, None, story)
+
+    @pytest.mark.parametrize("turns", range(6))
+    def test_in_the_instant_in_which_it_ends_there_is_one_outcome(self, turns: int) -> None:
+        async def story(world: World) -> None:
+            @cs.task
+            async def short() -> str:
+                await asyncio.sleep(1)
+                return "done"
+
+            outcomes: set[str] = set()
+            loop = asyncio.get_running_loop()
+
+            def cancel(turns: int) -> None:
+                if turns:
+                    loop.call_soon(cancel, turns - 1)
+                    return
+                try:
+                    world.ask("cancel", run="short")
+                except RefusedError:
+                    outcomes.add("refused")
+
+            engine = cs.Engine(resource_manager=world.manager, name="short")
+            run = asyncio.create_task(engine.run(short()))
+            loop.call_later(1, cancel, turns)
+            try:
+                outcomes.add(await run)
+            except cs.errors.RunCancelledError:
+                outcomes.add("cancelled")
+            await asyncio.sleep(1)
+            assert run.cancelling() == 0
+            assert outcomes in ({"cancelled"}, {"done", "refused"})
+
+        in_a_world(1, None, story)
+
+    def test_of_many_the_cost_is_a_sum_and_no_product(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def story(world: World) -> None:
+            takes: list[Any] = []
+            right = census.take
+
+            def take(*said: Any) -> census.Census:
+                takes.append(said)
+                return right(*said)
+
+            monkeypatch.setattr(census, "take", take)
+            answer = world.ask("cancel", run="all")
+            assert answer["effect"] == "60 runs cancelled: 60 running and 0 waiting tasks end"
+            assert len(takes) == 1
+
+        in_a_world(60, None, story)
+
     def test_of_what_is_not_there_nothing_is_cancelled(self) -> None:
         async def story(world: World) -> None:
             with pytest.raises(RefusedError, match="there is no run run-9; did you mean run-1"):
@@ -459,6 +588,47 @@ class TestLooking:
 
         in_a_world(3, None, story)
 
+    def test_an_error_without_words_has_no_part_in_the_run(self) -> None:
+        class Wordless(Exception):
+            def __str__(self) -> str:
+                raise ZeroDivisionError
+
+        async def story(world: World) -> None:
+            @cs.task
+            def broken() -> None:
+                raise Wordless
+
+            with pytest.raises(Wordless):
+                await cs.Engine(resource_manager=world.manager).run(broken())
+            (error,) = world.ask("look")["errors"]
+            assert error["error"] == "Wordless, whose words raise ZeroDivisionError"
+
+        in_a_world(1, None, story)
+
+    def test_one_who_looks_on_and_fails_has_no_part_in_the_run(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def story(world: World) -> None:
+            def fails(*_: Any) -> None:
+                raise ZeroDivisionError
+
+            told: list[Any] = []
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda loop, context: told.append(context["exception"]))
+            monkeypatch.setattr(world.desk, "run_begins", fails)
+            monkeypatch.setattr(world.desk, "run_ended", fails)
+
+            @cs.task
+            def fine() -> int:
+                return 3
+
+            assert await cs.Engine(resource_manager=world.manager).run(fine()) == 3
+            assert [type(each) for each in told] == [ZeroDivisionError] * 2
+            assert world.manager.oversight is not None
+            assert len(world.manager.oversight._places) == 1
+
+        in_a_world(1, None, story)
+
     def test_the_latest_errors_are_kept(self) -> None:
         async def story(world: World) -> None:
             @cs.task
@@ -472,6 +642,36 @@ class TestLooking:
             assert error["notes"] == ["in task 'broken' (node 1 of 1)"]
 
         in_a_world(1, None, story)
+
+
+class TestTheLog:
+    def test_what_cannot_be_written_is_told_and_done_nevertheless(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def story(world: World) -> None:
+            (tmp_path / "log.jsonl").symlink_to(tmp_path / "elsewhere")
+            world.desk.trail = Trail("world", tmp_path / "log.jsonl")
+            for amount in (1, 2):
+                answer = world.ask("limit", resource="slot", amount=amount)
+                assert "; it isn't in the log: " in answer["effect"]
+            with pytest.raises(RefusedError, match="there is no resource"):
+                world.ask("limit", resource="slto", amount=1)
+            assert world.manager.statistics().resources["slot"].capacity == 2
+            assert len(world.ask("log")["entries"]) == 3
+            assert not (tmp_path / "elsewhere").exists()
+
+        in_a_world(1, 4, story)
+        assert caplog.text.count("can't be written") == 1
+
+    def test_a_line_is_one_whatever_is_in_it(self, tmp_path: Path) -> None:
+        file = tmp_path / "log.jsonl"
+        Trail("a", file).add(ME, "limit x\u2028y=1", "one\ntwo \ud800")
+        with file.open("a") as log:
+            log.write('{"when": "cut\n')
+        Trail("b", file).add(ME, "limit x=2", "three")
+        first, second = read_trail(file)
+        assert first["command"] == "limit x\u2028y=1"
+        assert second["program"] == "b"
 
 
 def test_what_is_not_overseen_costs_nothing() -> None:

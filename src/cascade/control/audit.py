@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pwd
 from collections import deque
@@ -11,6 +12,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+_log = logging.getLogger("cascade.control")
 
 KEPT = 1000
 """How many entries a program remembers."""
@@ -74,33 +77,46 @@ class Trail:
         """The name of the program."""
         self.entries: deque[Entry] = deque(maxlen=KEPT)
         """The latest entries, oldest first."""
+        self.problem: str | None = None
+        """Why the latest entry isn't in the file, if it isn't."""
         self._file = file
 
     def add(self, who: Who, command: str, effect: str, undo: str | None = None) -> Entry:
         """Add an entry.
 
-        Raises:
-            OSError: the file can't be written.
+        If the file can't be written, that is logged once and told by `problem`: what was done is
+        done.
         """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         entry = Entry(now, self.program, who, command, effect, undo)
         self.entries.append(entry)
         if self._file is not None:
-            line = json.dumps(entry.as_dict(), ensure_ascii=False) + "\n"
-            # One write of a short line to the end of a file isn't mixed up with those of others.
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-            descriptor = os.open(self._file, flags, 0o600)
+            before, self.problem = self.problem, None
             try:
-                os.write(descriptor, line.encode())
-            finally:
-                os.close(descriptor)
+                _append(self._file, json.dumps(entry.as_dict(), ensure_ascii=False) + "\n")
+            except OSError as error:
+                self.problem = f"{self._file} can't be written: {error.strerror}"
+                if before is None:
+                    _log.error("%s", self.problem)
         return entry
+
+
+def _append(file: Path, line: str) -> None:
+    # One write of a short line to the end of a file isn't mixed up with those of others.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    descriptor = os.open(file, flags, 0o600)
+    try:
+        rest = line.encode("utf-8", "backslashreplace")
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    finally:
+        os.close(descriptor)
 
 
 def read_trail(file: Path) -> Iterator[dict[str, Any]]:
     """Return the entries of a file, oldest first; lines that are none are passed over."""
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
     except FileNotFoundError:
         return
     for line in lines:

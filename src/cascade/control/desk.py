@@ -8,12 +8,11 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cascade.control import census, snapshot
 from cascade.control.audit import Trail, Who
-from cascade.control.commands import rule_command, typed
+from cascade.control.commands import LONGEST, rule_command, typed
 from cascade.control.gauge import Gauge
 from cascade.control.limits import Changed, Limits
 from cascade.control.limits import hint as _hint
@@ -110,8 +109,8 @@ class Desk:
             self._errors.append(
                 {
                     "run": run.run_id,
-                    "error": f"{type(error).__name__}: {error}"[:500],
-                    "notes": [note[:200] for note in notes[:3]],
+                    "error": _words_of(error)[:500],
+                    "notes": [str(note)[:200] for note in list(notes)[:3]],
                     "when": datetime.now(UTC).isoformat(timespec="seconds"),
                 }
             )
@@ -153,7 +152,7 @@ class Desk:
             return self._commands[request.command](request, who)
         except RefusedError as refused:
             if request.command in _CHANGING:
-                self.trail.add(who, typed(request), f"refused: {refused}")
+                self.trail.add(who, typed(request), f"refused: {refused}"[:LONGEST])
             raise
 
     def summary(self) -> Answer:
@@ -286,20 +285,25 @@ class Desk:
 
     def _cancel(self, request: Request, who: Who) -> Answer:
         name = request.said["run"]
-        runs = [(manager, run) for manager in self.managers for run in manager.running()]
-        meant = [
-            (manager, run) for manager, run in runs if name in (run.run_id, run.engine.name, "all")
-        ]
-        if not meant:
-            known = {run.run_id for _, run in runs}
+        meant: list[tuple[ResourceManager, list[Run]]] = []
+        known: set[str] = set()
+        for manager in self.managers:
+            runs = manager.running()
+            known.update(run.run_id for run in runs)
+            meant.append((manager, [r for r in runs if name in (r.run_id, r.engine.name, "all")]))
+        if not any(runs for _, runs in meant):
             raise RefusedError(f"there is no run {quoted(name)}; {_hint(name, known)}")
         counted: census.Census = census.Census()
-        cancelled = 0
-        for manager, run in meant:
-            if manager.oversight is None:
-                continue
-            counted += census.take(manager, partial(_is_of, run))
-            cancelled += manager.oversight.cancel(run, f"by {who}")
+        cancelled = others = 0
+        for manager, runs in meant:
+            oversight = manager.oversight
+            wholes = [run for run in runs if not run.is_part]
+            if oversight is not None:
+                overseen = [run for run in wholes if oversight.began(run) is not None]
+                counted += census.take(manager, _belongs_to(overseen))
+                cancelled += sum(oversight.cancel(run, f"by {who}") for run in overseen)
+                others -= len(overseen)
+            others += len(wholes)
         if not cancelled:
             raise RefusedError(
                 f"{quoted(name)} began before the program could be steered, "
@@ -307,6 +311,8 @@ class Desk:
             )
         effect = f"{cancelled} run{'s' * (cancelled != 1)} cancelled"
         effect += f": {counted.running} running and {counted.waiting} waiting tasks end"
+        if others:
+            effect += f"; {others} that began before the program could be steered go on"
         return self._done(request, who, Changed(effect))
 
     def _done(self, request: Request, who: Who, changed: Changed) -> Answer:
@@ -321,6 +327,8 @@ class Desk:
                 f"cascade {command} --program {self.program}" for command in changed.undo
             )
         entry = self.trail.add(who, typed(request), effect, undo)
+        if self.trail.problem is not None:
+            effect += f"; it isn't in the log: {self.trail.problem}"
         return {"effect": effect, "undo": entry.undo, "when": entry.when}
 
     def _tell(self, command: str, effect: str) -> None:
@@ -332,8 +340,19 @@ _CHANGING = ("limit", "rate", "rule", "lift", "cancel")
 """The commands that change something, and stand in the trail."""
 
 
-def _is_of(run: Run, asker: Asker) -> bool:
-    return asker.run is run
+def _words_of(error: Exception) -> str:
+    """Return what an error says; one whose words can't be had has still got a name."""
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception as problem:
+        return f"{name}, whose words raise {type(problem).__name__}"
+
+
+def _belongs_to(runs: Iterable[Run]) -> Callable[[Asker], bool]:
+    """Return whether a task belongs to runs, or to the maps in them."""
+    serials = {run.serial for run in runs}
+    return lambda asker: asker.run.serial in serials
 
 
 def _is_meant(what: str, owner: str, asker: Asker | None) -> bool:
