@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 from tests.control.worlds import ME, World, agent
@@ -587,6 +588,34 @@ class TestLooking:
             assert all(not run.engine.bus.hot for run in world.manager.running())
 
         in_a_world(3, None, story)
+
+    def test_of_engines_that_come_and_go_nothing_stays_while_somebody_watches(self) -> None:
+        async def story(world: World) -> None:
+            @cs.task
+            def short() -> None:
+                pass
+
+            world.desk.watch_begins()
+            shared = cs.MessageBus()
+            buses = []
+            for _ in range(3):
+                engine = cs.Engine(resource_manager=world.manager)
+                await engine.run(short())
+                sharing = cs.Engine(resource_manager=world.manager, bus=shared)
+                await asyncio.gather(sharing.run(short()), sharing.run(short()))
+                buses.append(ref(engine.bus))
+                del engine
+            assert [bus() for bus in buses] == [None] * 3
+            assert not shared.hot
+            await asyncio.sleep(1)
+            throughput = world.ask("look")["throughput"]
+            assert throughput is not None
+            gauge = world.desk._gauge
+            assert gauge is not None
+            assert gauge.tasks == 9
+            world.desk.watch_ends()
+
+        in_a_world(1, None, story)
 
     def test_an_error_without_words_has_no_part_in_the_run(self) -> None:
         class Wordless(Exception):

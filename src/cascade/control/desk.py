@@ -100,10 +100,12 @@ class Desk:
         """A run begins."""
         self._runs_begun += 1
         if self._gauge is not None:
-            self._gauge.listen(run.engine)
+            self._gauge.listen(run)
 
     def run_ended(self, run: Run, error: BaseException | None) -> None:
         """A run has ended."""
+        if self._gauge is not None:
+            self._gauge.run_ended(run)
         if isinstance(error, Exception):
             notes = getattr(error, "__notes__", [])
             self._errors.append(
@@ -123,7 +125,8 @@ class Desk:
             self._rates = None
             for manager in self.managers:
                 for run in manager.running():
-                    self._gauge.listen(run.engine)
+                    if not run.is_part:
+                        self._gauge.listen(run)
 
     def watch_ends(self) -> None:
         """Somebody watches no longer."""
