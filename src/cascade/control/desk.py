@@ -96,6 +96,16 @@ class Desk:
         if self._overseen.pop(id(manager), None) is not None:
             manager.overlook(self)
 
+    @property
+    def has_lasting(self) -> bool:
+        """Whether something was set here that outlives it: rules, or limits that are to go back."""
+        return not (self._book.is_empty and self._limits.is_empty)
+
+    def take_over(self, closed: Desk) -> None:
+        """Let what was set at another desk that is closed hold here."""
+        self._book.take_over(closed._book)
+        self._limits.take_over(closed._limits)
+
     def run_begins(self, run: Run) -> None:
         """A run begins."""
         self._runs_begun += 1

@@ -20,7 +20,7 @@ class Gauge:
         """Tasks that have ended since the beginning."""
         self.steps = 0
         """Steps since the beginning."""
-        self._ends: dict[int, tuple[MessageBus, list[Callable[[], None]], set[Run]]] = {}
+        self._ends: dict[int, tuple[MessageBus, list[Callable[[], None]], set[int]]] = {}
 
     def listen(self, run: Run) -> None:
         """Count what the bus of a run tells from now on, until its last run here has ended."""
@@ -31,14 +31,14 @@ class Gauge:
                 bus.subscribe(TaskStepped, self._stepped),
             ]
             self._ends[id(bus)] = bus, ends, set()
-        self._ends[id(bus)][2].add(run)
+        self._ends[id(bus)][2].add(id(run))
 
     def run_ended(self, run: Run) -> None:
         """A run has ended."""
         identity = id(run.engine.bus_in_use)
         if identity in self._ends:
             _, ends, runs = self._ends[identity]
-            runs.discard(run)
+            runs.discard(id(run))
             if not runs:
                 del self._ends[identity]
                 for end in ends:

@@ -89,18 +89,29 @@ class Limits:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, tell: Callable[[str, str], None]) -> None:
         self._timed: WeakKeyDictionary[ResourceManager, dict[str, _Timed]] = WeakKeyDictionary()
-        self.adopt(loop, tell)
-
-    def adopt(self, loop: asyncio.AbstractEventLoop, tell: Callable[[str, str], None]) -> None:
-        """Go on on a loop, and tell somebody of it."""
         self._loop = loop
         self._tell = tell
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to go back."""
+        return not any(self._timed.values())
+
+    def take_over(self, other: Limits) -> None:
+        """Put back what another one was to put back, unless the loop on which it waits goes on."""
+        for manager, of_manager in list(other._timed.items()):
+            for name, timed in list(of_manager.items()):
+                if timed.loop is self._loop or (timed.loop is not None and timed.loop.is_closed()):
+                    del of_manager[name]
+                    timed.cancel()
+                    self._timed.setdefault(manager, {})[name] = timed
+                    if timed.loop is self._loop:
+                        self._wait(manager, name, timed)
 
     def oversee(self, manager: ResourceManager) -> None:
         """Somebody looks after a manager: what was set in it on a loop that has ended goes back."""
         for name, timed in list(self._timed.get(manager, {}).items()):
             if timed.loop is not self._loop:
-                timed.cancel()
                 self._wait(manager, name, timed)
 
     def limit(self, managers: Iterable[ResourceManager], request: Request) -> Changed:

@@ -26,6 +26,16 @@ class RuleBook:
     def __init__(self) -> None:
         self._standing: dict[str, tuple[GlobalConstraint, float | None]] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was set, but for what may have ended."""
+        return not self._standing
+
+    def take_over(self, other: RuleBook) -> None:
+        """Let the rules of another one stand here instead of there."""
+        self._standing.update(other._standing)
+        other._standing.clear()
+
     def oversee(self, constraints: ConstraintManager, now: float) -> None:
         """Let the rules hold for one more manager."""
         self._strike_out(now)

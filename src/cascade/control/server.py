@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
+from weakref import WeakSet
 
 from cascade.control.audit import Who, user_name
 from cascade.control.desk import Desk
@@ -58,15 +59,19 @@ class Server:
         self._path = socket_path(place, desk.program)
         self._loop = loop
         self._server: asyncio.AbstractServer | None = None
+        self._listening: socket.socket | None = None
+        self._process = os.getpid()
         self._identity: tuple[int, int] | None = None
 
     async def open(self) -> None:
         """Begin to listen.
 
         Raises:
-            ControlError: a program of that name listens already, or the socket can't be made.
+            NameTakenError: a program of that name listens already.
+            ControlError: the socket can't be made.
         """
-        listening = bind(self._path)
+        self._listening = listening = bind(self._path)
+        _listening.add(listening)
         try:
             found = os.stat(self._path)
             self._identity = found.st_dev, found.st_ino
@@ -87,26 +92,54 @@ class Server:
             connection.close()
         self._unlink()
 
+    def abandon(self) -> None:
+        """Listen no longer, where nothing can be awaited any more as the loop is closed."""
+        self._server = None
+        if self._listening is not None:
+            self._listening.close()
+        self._unlink()
+
     def _unlink(self) -> None:
         """Remove the socket, unless another program has put its own there."""
+        if os.getpid() != self._process:
+            return  # a child that was forked
         with contextlib.suppress(FileNotFoundError):
             found = os.stat(self._path)
             if self._identity == (found.st_dev, found.st_ino):
                 os.unlink(self._path)
 
 
+class NameTakenError(ControlError):
+    """A program of that name runs."""
+
+
+_listening: WeakSet[socket.socket] = WeakSet()
+
+
+def _close_all_in_child() -> None:
+    """Listen for nobody in a child that was forked: it would seem to live when its parent died."""
+    for listening in list(_listening):
+        listening.close()
+    _listening.clear()
+
+
+os.register_at_fork(after_in_child=_close_all_in_child)
+
+
 def bind(path: Path) -> socket.socket:
     """Return a listening socket; one that a dead program has left behind is replaced.
 
     Raises:
-        ControlError: a living program has it, or it can't be made.
+        NameTakenError: a living program has it.
+        ControlError: it can't be made.
     """
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listening.setblocking(False)
         with _locked(path.parent):
             if is_alive(path):
-                raise ControlError(f"a program with the name {path.name.removesuffix(SUFFIX)} runs")
+                name = path.name.removesuffix(SUFFIX)
+                raise NameTakenError(f"a program with the name {name} runs")
             path.unlink(missing_ok=True)
             listening.bind(str(path))
             os.chmod(path, 0o600)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary, ref
 
 from cascade.errors import RunCancelledError
 
@@ -30,7 +31,7 @@ class _Place:
     __slots__ = ("before", "began", "reason", "task", "times")
 
     def __init__(self, task: asyncio.Task[Any], began: float) -> None:
-        self.task = task
+        self.task = ref(task)
         self.began = began
         self.before = task.cancelling()
         self.reason: str | None = None
@@ -47,7 +48,8 @@ class Oversight:
     def __init__(self) -> None:
         self.overseers: list[Overseer] = []
         """Who looks after them."""
-        self._places: dict[Run, _Place] = {}
+        # Weakly, so that a run whose loop was closed under it can go.
+        self._places: WeakKeyDictionary[Run, _Place] = WeakKeyDictionary()
 
     async def execute(self, run: Run, use_vm: bool) -> Any:
         """Let a run go on, and return its value.
@@ -100,12 +102,13 @@ class Oversight:
             reason: what the error says, in words; of several the first counts.
         """
         place = self._places.get(run)
-        if place is None:
+        task = None if place is None else place.task()
+        if place is None or task is None:
             return False
         if place.reason is None:
             place.reason = reason
         place.times += 1
-        place.task.cancel()
+        task.cancel()
         return True
 
     def began(self, run: Run) -> float | None:
