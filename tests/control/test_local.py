@@ -108,6 +108,22 @@ class TestRunsOneAfterTheOther:
         assert [loop() for loop in loops] == [None, None]
 
 
+def test_nothing_is_left_to_the_cyclic_collector() -> None:
+    async def main() -> int:
+        control = LocalControl("subject")
+        for _ in range(2):
+            gc.collect()
+            gc.disable()
+            for use_vm in (False, True):
+                await cs.Engine(connector=control).run(sleep(0), use_vm=use_vm)
+        return gc.collect()
+
+    try:
+        assert asyncio.run(main()) == 0
+    finally:
+        gc.enable()
+
+
 def test_a_loop_that_is_closed_under_its_run_leaves_no_socket(place: Path) -> None:
     control = LocalControl("subject")
     loop = asyncio.new_event_loop()

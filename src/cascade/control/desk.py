@@ -152,6 +152,9 @@ class Desk:
         if self._gauge is not None:
             self._gauge.close()
             self._gauge = None
+        # These know it: nothing is left to the cyclic collector.
+        self._commands.clear()
+        self._limits.close()
 
     # What it answers
 

@@ -97,6 +97,11 @@ class Limits:
         """Whether nothing is to go back."""
         return not any(self._timed.values())
 
+    def close(self) -> None:
+        """Tell nobody any more, unless something is to go back."""
+        if self.is_empty:
+            self._tell = _tell_nobody
+
     def take_over(self, other: Limits) -> None:
         """Put back what another one was to put back, unless the loop on which it waits goes on."""
         for manager, of_manager in list(other._timed.items()):
@@ -226,6 +231,10 @@ class Limits:
             else:
                 effect = f"it is {timed.before} again"
         self._tell(timed.command, f"{name}: its time is up, {effect}")
+
+
+def _tell_nobody(command: str, effect: str) -> None:
+    """There is nothing to tell."""
 
 
 def _level_of(statistics: ResourceStatistics, kind: str) -> Level:
