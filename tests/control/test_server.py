@@ -23,7 +23,7 @@ from tests.control.worlds import LIMIT, program, until
 import cascade as cs
 from cascade.control import Client, LocalControl, find
 from cascade.control.messages import COMMANDS, LARGEST
-from cascade.control.place import socket_path
+from cascade.control.place import directory, socket_path
 from cascade.errors import ConnectorError, ControlError, VirtualTimeError
 from cascade.testing import run_virtual
 
@@ -159,6 +159,28 @@ class TestTheSocket:
     def test_on_virtual_time_there_is_none(self, place: Path) -> None:
         with pytest.raises(VirtualTimeError, match="can't be steered"):
             run_virtual(LocalControl().connect())
+
+
+class TestWhereItIs:
+    def test_it_is_with_what_the_user_has_for_running_programs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("CASCADE_CONTROL_DIR", raising=False)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        assert directory() == tmp_path / "cascade"
+
+    @pytest.mark.parametrize("user", ["another", "nobody there"])
+    def test_it_is_not_where_another_user_is_at_home(
+        self, user: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("CASCADE_CONTROL_DIR", raising=False)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        if user == "another":
+            uid = os.geteuid() + 1
+            monkeypatch.setattr(os, "geteuid", lambda: uid)
+        else:
+            monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "nothing"))
+        assert directory().name == f"cascade-{os.geteuid()}"
 
 
 class TestAnotherUser:

@@ -44,10 +44,11 @@ def add_to(app: typer.Typer) -> None:
 def ps(as_json: Json = False) -> None:
     """List the programs that can be steered, and what runs in them."""
     with _told():
-        answers = [answer for _, answer in _ask(find(), "ps")]
+        found, silent = _ask_each(find(), "ps")
+    answers = [answer for _, answer in found]
     if as_json:
         _print_json(answers)
-    elif not answers:
+    elif not answers and not silent:
         typer.echo(NOBODY, err=True)
     else:
         rows = [("PROGRAM", "PID", "SINCE", "ENGINES", "RUNS", "RUNNING", "WAITING", "RULES")]
@@ -56,7 +57,9 @@ def ps(as_json: Json = False) -> None:
             since = duration_in_words(round(each["seconds"]))
             counts = (each["engines"], each["runs"], tasks["running"], tasks["waiting"])
             rows.append((each["name"], each["pid"], since, *counts, each["rules"]))
-        _print_table(rows)
+        if len(rows) > 1:
+            _print_table(rows)
+    _tell_of(silent)
 
 
 def limit(
@@ -79,7 +82,9 @@ def limit(
         if not equals or not name:
             raise _WrongUse(f"WHAT=AMOUNT is needed, such as cpu_slot=50, got {what!r}")
         said = _time(duration)
-        if _is_scope(name):
+        if _is_scope(name) and text == "none":
+            command, said = "lift", _lifted(name, "concurrency", said)
+        elif _is_scope(name):
             said |= {"scope": name, "type": "concurrency", "params": {"limit": _whole(text)}}
             command = "rule"
         else:
@@ -106,7 +111,9 @@ def rate(
     """Set how many may start in a time."""
     with _told():
         said = _time(duration)
-        if _is_scope(what):
+        if _is_scope(what) and rate == "none":
+            command, said = "lift", _lifted(what, "rate_limit", said)
+        elif _is_scope(what):
             params: dict[str, Any] = {"rate": rate}
             if burst is not None:
                 params["burst"] = burst
@@ -168,9 +175,14 @@ def rules(
         if log:
             _print_log(program, last, as_json)
             return
-        answers = [(name, answer["rules"]) for name, answer in _ask(_some(program), "rules")]
+        if program is None:
+            told, silent = _ask_each(find(), "rules")
+        else:
+            told, silent = _ask([program], "rules"), []
+    answers = [(name, answer["rules"]) for name, answer in told]
     if as_json:
         _print_json([{"program": name, "rules": found} for name, found in answers])
+        _tell_of(silent)
         return
     rows = [("PROGRAM", "RULE", "SCOPE", "TYPE", "HOW MUCH", "LEFT")]
     for name, found in answers:
@@ -180,8 +192,9 @@ def rules(
             rows.append((name, each["id"], each["scope"], each["type"], much or "–", left))
     if len(rows) > 1:
         _print_table(rows)
-    else:
+    elif answers or not silent:
         typer.echo("no rules hold" if answers else NOBODY, err=True)
+    _tell_of(silent)
 
 
 def explain(
@@ -256,6 +269,28 @@ def _ask(names: Sequence[str], command: str, **said: Any) -> list[tuple[str, dic
     return answers
 
 
+def _ask_each(
+    names: Sequence[str], command: str
+) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
+    """Ask programs for something; return the answers, and why others that run don't answer."""
+    answers, silent = [], []
+    for name in names:
+        try:
+            answers += _ask([name], command)
+        except ControlError as error:
+            if name in find():  # else it has just ended
+                silent.append(str(error))
+    return answers, silent
+
+
+def _tell_of(silent: Sequence[str]) -> None:
+    """Tell of programs that don't answer, if there are any, and end with the exit code for it."""
+    for problem in silent:
+        typer.echo(f"error: {problem}", err=True)
+    if silent:
+        raise typer.Exit(REFUSED)
+
+
 def _some(program: str | None, needed: bool = False) -> list[str]:
     """Return the programs that are meant: one, or all that run."""
     if program is not None:
@@ -328,6 +363,13 @@ def _print_json(value: Any) -> None:
 
 def _is_scope(name: str) -> bool:
     return name == "global" or name.partition(":")[0] in ("task", "tag", "engine")
+
+
+def _lifted(scope: str, type: str, time: dict[str, Any]) -> dict[str, Any]:
+    """Return what lifts the rule of a scope."""
+    if time:
+        raise _WrongUse("none takes no --for: it lifts a rule")
+    return {"scope": scope, "type": type}
 
 
 def _time(duration: str | None) -> dict[str, Any]:
