@@ -299,6 +299,26 @@ def test_whatever_is_sent_nothing_happens(
     assert not any(each.exc_info for each in caplog.records)
 
 
+class TestTooLarge:
+    @pytest.mark.parametrize("end_of_line", [b"\n", b""])
+    def test_a_message_ends_the_connection_and_has_no_effect(
+        self, subject: Program, place: Path, end_of_line: bytes
+    ) -> None:
+        command = b'{"do":"limit","resource":"slot","amount":0}'
+        with connected(place) as end:
+            end.sendall(command + b" " * (LARGEST + 1 - len(command)) + end_of_line)
+            with end.makefile("rb") as answers:
+                assert f"at most {LARGEST} bytes" in json.loads(answers.readline())["error"]
+                assert answers.read() == b""
+        assert subject.manager.statistics().resources["slot"].capacity == 1
+
+    def test_one_that_is_just_not_too_large_is_obeyed(self, subject: Program, place: Path) -> None:
+        with connected(place) as end:
+            end.sendall(b'{"do":"ps"}'.ljust(LARGEST) + b"\n")
+            with end.makefile("rb") as answers:
+                assert json.loads(answers.readline())["ok"]
+
+
 class TestManyQuestions:
     COUNT = 3000
 
