@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check prove bench bench-quick reference format clean
+.PHONY: help demo test check prove bench bench-quick reference screenshots format clean
 help:
 	@echo "make demo         900 fireflies fall into step, in about a minute"
 	@echo "make test         the whole test suite"
 	@echo "make check        formatting, lint and types"
 	@echo "make reference    writes docs/reference from the docstrings"
+	@echo "make screenshots  draws the pages in docs/browser.md anew (needs Chromium)"
 	@echo "make prove        the proofs that take long: large sizes, and each kept mutant is noticed by a test"
 	@echo "make bench        the benchmarks, with peers: writes benchmarks/results.md and a figure"
 	@echo "make bench-quick  the benchmarks in their short form, which fails at twice a budget"
@@ -30,13 +31,16 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests benchmarks examples prove docs/make_reference
+	$(BIN)/mypy tests benchmarks examples prove docs/make_reference docs/make_screenshots.py docs/make_watch_picture.py docs/figures
 
 prove: $(READY)
 	$(BIN)/python -m prove
 
 reference: $(READY)
 	@$(BIN)/python -m docs.make_reference
+
+screenshots: $(READY)
+	$(BIN)/python -m docs.make_screenshots
 
 PEERS := .venv/.peers
 $(PEERS): $(READY)

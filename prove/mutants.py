@@ -52,6 +52,7 @@ MAPPING = "tests/runtime/test_map_run.py::TestSlots"
 REMEMBERING = "tests/runtime/test_caching.py"
 TELLING = "tests/spec/test_content.py"
 CHOOSING = "tests/runtime/test_routing.py"
+RANDOM = "tests/e2e/test_random_graphs.py"
 GIVEN = "tests/spec/test_inputs.py"
 BORROWING = "tests/runtime/test_task_scopes.py"
 KEEPING = "tests/adapters/cache/test_caches.py"
@@ -453,11 +454,32 @@ MUTANTS = (
         CHOOSING,
     ),
     Mutant(
+        "a choice that waits for who waits for it gives None",
+        GRAPH_RUN,
+        "                if self._choices is not None:\n                    self._choices.check",
+        "                if self._choices == 0:\n                    self._choices.check",
+        CHOOSING,
+    ),
+    Mutant(
         "what other branches need as well is pruned with the first of them",
         CHOICES,
         "if left > 1:",
         "if left > 99:",
         CHOOSING,
+    ),
+    Mutant(
+        "a router keeps the values that it hasn't chosen",
+        GRAPH_RUN,
+        "            if other != place:\n                self._let_go(branch)\n",
+        "            if other != place:\n",
+        RANDOM,
+    ),
+    Mutant(
+        "what was needed for a value from the cache is kept",
+        GRAPH_RUN,
+        "        self.node_skipped(node, CACHE_HIT)\n        self._consume(node)\n",
+        "        self.node_skipped(node, CACHE_HIT)\n",
+        RANDOM,
     ),
     Mutant(
         "the consumer of a skipped node gets some other value",

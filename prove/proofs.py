@@ -54,8 +54,12 @@ PROOFS = (
         {"CASCADE_LONG": "1"},
     ),
     Proof(
-        "2,000 random graphs agree with a plain evaluation and leave nothing",
-        (*LONG_RUN, "tests/e2e/test_random_graphs.py"),
+        "2,000 random graphs, and 250 with processes, agree with a plain evaluation",
+        (
+            *LONG_RUN,
+            "tests/e2e/test_random_graphs.py",
+            "tests/e2e/test_random_process_graphs.py",
+        ),
         {"CASCADE_EXAMPLES": "2000"},
     ),
     Proof(
@@ -83,6 +87,16 @@ PROOFS = (
         ),
         {"CASCADE_MESSAGES": "10000"},
     ),
+    Proof(
+        "10,000 messages to a page's socket that are none: no effect, hardly a line in the log",
+        (
+            *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"),
+            *("-o", "faulthandler_timeout=0"),
+            *("tests/web/test_theatre.py", "-k", "whatever_is_sent"),
+        ),
+        {"CASCADE_MESSAGES": "10000"},
+    ),
+    Proof("10,000 fireflies on a page: 25 pictures a second, little work", ("-m", "prove.browser")),
     Proof("a minute of Life in real time: no error", ("-m", "prove.conway", "real")),
     Proof(
         "a million traced events with a collector that has stopped: no slower, memory flat",
@@ -94,4 +108,5 @@ PROOFS = (
     Proof("50 worlds of concave states end in one flash", ("-m", "prove.worlds", "states")),
     Proof("a mean field gathers as theory says", ("-m", "prove.worlds", "mean-field")),
     Proof("an hour of 900 agents in a minute of a processor", ("-m", "prove.worlds", "hour")),
+    Proof("40,000 fireflies as arrays flash as one by one", ("-m", "prove.worlds", "large")),
 )

@@ -1,7 +1,7 @@
 """The worlds of the observatory agree with calculations and with theory, at full size.
 
-``python -m prove.worlds agents`` (or ``states``, ``mean-field``, ``hour``) ends with 1 where that
-doesn't hold.
+``python -m prove.worlds agents`` (or ``states``, ``mean-field``, ``hour``, ``large``) ends with 1
+where that doesn't hold.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from collections.abc import Callable
 from time import process_time
 
 from cascade.testing import run_virtual
+from observatory.experiments.calculated import Calculated
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.fireflies import Fireflies
+from observatory.flashes import flash_digest
 from observatory.reference.fireflies import simulate
 from observatory.reference.kuramoto import integrate, stationary_order_parameter
 from observatory.reference.mirollo_strogatz import simulate_states
@@ -73,11 +75,21 @@ def hour(most: float = 60.0) -> bool:
     return took < most
 
 
+def large(count: int = 40_000, periods: int = 8) -> bool:
+    """Whether the calculation for large worlds gives the flashes of the plain one."""
+    config = FirefliesConfig(count, 5.0, 0.2, periods * 5.0, seed=7)
+    summary = run_virtual(Calculated(config).run())
+    expected = simulate(count, 5.0, 0.2, periods * 5.0, seed=7).flashes
+    print(f"{summary.flashes:,} and {len(expected):,} flashes")
+    return summary.digest == flash_digest(expected)
+
+
 PROOFS: dict[str, Callable[[], bool]] = {
     "agents": agents,
     "states": states,
     "mean-field": mean_field,
     "hour": hour,
+    "large": large,
 }
 
 

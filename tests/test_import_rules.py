@@ -32,6 +32,8 @@ RULES: dict[str, tuple[str, ...]] = {
     "cascade.connectors": (*DECLARATION, "cascade.runtime.events"),
     "cascade.app": (*DECLARATION, "cascade.runtime", "cascade.adapters", "cascade.connectors"),
     "cascade.control": (*DECLARATION, "cascade.runtime", "cascade.connectors"),
+    # It brings an extra, like the command; it is a client of the programs that can be steered.
+    "cascade.web": (*DECLARATION, "cascade.control", "starlette", "uvicorn"),
     "cascade.preview": (*DECLARATION, "cascade.runtime"),
     "cascade.pictures": (*DECLARATION, "cascade.adapters"),
     "cascade": (
@@ -46,6 +48,7 @@ RULES: dict[str, tuple[str, ...]] = {
     # The command stands above all, and brings an extra; it loads what the user names.
     "cascade.cli": ("cascade", "typer", "rich"),
     "cascade.cli.loading": ("cascade", "a computed name"),
+    "cascade.cli.watching": ("cascade", "typer", "rich", "textual"),
     "cascade.providers": ("cascade.errors", "cascade.spec", CHILDREN),
     # Beside the runtime, which knows nothing of it; it brings an extra.
     "cascade.telemetry": ("cascade.errors", "cascade.spec", "cascade.runtime", "opentelemetry"),
@@ -92,12 +95,18 @@ PUBLIC: dict[str, set[str] | None] = {
     "cascade.spec.constraint": {"GlobalConstraint"},
     "cascade.connectors.local": {"LocalBusConnector", "LocalBroker"},
     "cascade.control": {"LocalControl", "control_from_environment", "is_switched_on"},
+    "cascade.control.quiet": {"QuietLog"},
+    "cascade.web": {"require"},
+    "cascade.web.conversation": None,
+    "cascade.web.files": None,
+    "cascade.web.outbox": None,
+    "cascade.web.server": None,
     "cascade.adapters.solvers.native": {"NativeSolver"},
     "cascade.adapters.executors.local": {"LocalExecutor"},
 }
 """What the observatory may take from cascade; None: all that has no leading underscore."""
 
-PARTS = ("agents", "reference", "monitors", "networking", "visualization")
+PARTS = ("agents", "reference", "monitors", "networking", "visualization", "web")
 """What the experiments are built of."""
 
 
@@ -304,6 +313,10 @@ def test_the_parts_of_the_observatory_need_each_other_in_no_circle() -> None:
         ("cascade", "from cascade.cli import main"),
         ("cascade.app", "from cascade.cli.command import app"),
         ("cascade.cli.command", "import numpy"),
+        ("cascade.web.server", "from cascade.runtime.engine import Engine"),
+        ("cascade.control.server", "from cascade.web.server import LocalServer"),
+        ("cascade.control.server", "def f():\n    import starlette"),
+        ("cascade.cli.command", "import textual"),
         ("cascade.cli.command", "importlib.import_module('numpy')"),
         ("cascade.testing", "from observatory.flashes import Flash"),
         ("cascade.app", "from cascade.providers import shell"),
@@ -357,6 +370,7 @@ def test_a_breach_of_the_observatory_is_found(code: str) -> None:
         ("cascade.runtime.engine", "from cascade.adapters.solvers.native import NativeSolver"),
         ("cascade.testing", "from cascade.app import run\nfrom cascade import task"),
         ("cascade.cli.progress", "import rich.live\nimport cascade as cs"),
+        ("cascade.cli.watching.app", "from textual.app import App\nimport cascade.cli.orders"),
         ("cascade.providers.http", "def f():\n    import httpx"),
         ("cascade.telemetry.traced", "from opentelemetry import trace"),
         ("cascade.providers.shell", "from cascade.providers.declaring import provided"),

@@ -19,9 +19,15 @@ COMMANDS = {
 }
 
 
-def test_each_picture_has_its_command() -> None:
+PROGRAM = re.compile(r'^""".*(docs/pictures/[\w.]+)')
+
+
+def test_each_picture_has_its_command_or_a_program_that_draws_it() -> None:
     pictures = {str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "pictures").iterdir()}
-    assert pictures == set(COMMANDS)
+    first_lines = [path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*.py")]
+    drawn = {found[1] for found in map(PROGRAM.match, first_lines) if found is not None}
+    assert pictures == set(COMMANDS) | drawn
+    assert not set(COMMANDS) & drawn
 
 
 @pytest.mark.parametrize("picture", COMMANDS)

@@ -11,7 +11,7 @@ import pytest
 from tests.control.worlds import ME, World, agent
 
 import cascade as cs
-from cascade.control import census
+from cascade.control import census, snapshot
 from cascade.control.audit import Trail, read_trail
 from cascade.control.messages import RefusedError
 from cascade.runtime.constraints import ConstraintManager
@@ -366,6 +366,20 @@ class TestExplaining:
 
         in_a_world(6, 2, story)
 
+    def test_of_many_the_first_are_told_and_the_others_counted(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(snapshot, "MOST", 10)
+
+        async def story(world: World) -> None:
+            everybody = [str(each) for each in world.manager.explain()]
+            found = world.ask("explain")
+            assert [each.partition(";")[0] for each in found["sentences"]] == everybody[:10]
+            assert found["left_out"] == len(everybody) - 10 == 28
+            assert world.ask("explain", what="agent")["left_out"] == 28
+
+        in_a_world(40, 2, story)
+
     def test_of_what_runs_it_is_said_that_it_runs(self) -> None:
         async def story(world: World) -> None:
             (sentence,) = world.ask("explain", what="engine-1")["sentences"]
@@ -682,7 +696,7 @@ class TestTheLog:
             world.desk.trail = Trail("world", tmp_path / "log.jsonl")
             for amount in (1, 2):
                 answer = world.ask("limit", resource="slot", amount=amount)
-                assert "; it isn't in the log: " in answer["effect"]
+                assert " (the log can't be written: " in answer["effect"]
             with pytest.raises(RefusedError, match="there is no resource"):
                 world.ask("limit", resource="slto", amount=1)
             assert world.manager.statistics().resources["slot"].capacity == 2
@@ -709,3 +723,72 @@ def test_what_is_not_overseen_costs_nothing() -> None:
         assert world.manager.oversight is None
 
     in_a_world(1, None, story)
+
+
+class TestManyWhoLook:
+    """What is seen doesn't depend on who else looks, and stays small."""
+
+    def test_two_who_watch_see_the_same_rates(self) -> None:
+        async def story(world: World) -> None:
+            world.desk.watch_begins()
+            world.desk.watch_begins()
+            rates = []
+            for _ in range(40):
+                rates.append([world.desk.look()["throughput"] for _ in range(2)])
+                await asyncio.sleep(0.25)
+            assert all(first == second for first, second in rates)
+            # Ten agents with five slots, a second for each step; the clock is never exact.
+            assert [round(both[0]["steps"]) for both in rates[-20:]] == [5] * 20
+            world.desk.watch_ends()
+            world.desk.watch_ends()
+            assert world.desk.look()["throughput"] is None
+
+        in_a_world(10, 5, story)
+
+    def test_of_many_managers_it_tells_no_more_than_of_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(snapshot, "MOST", 10)
+
+        async def story(world: World) -> None:
+            worlds = [World(4, 1) for _ in range(4)]
+            for each in worlds:
+                world.desk.oversee(each.constraints)
+            await asyncio.sleep(5)
+            found = world.ask("look")
+            assert (found["runs"], len(found["run_list"])) == (22, 10)
+            assert (found["tasks"]["waiting"], len(found["waiting"])) == (16, 10)
+            for each in worlds:
+                await each.end()
+
+        in_a_world(6, 2, story)
+
+    def test_why_the_first_wait_is_told_without_looking_at_all_others(self) -> None:
+        async def story(world: World) -> None:
+            everybody = world.manager.explain()
+            assert len(everybody) == 40
+            assert world.manager.explain(3) == everybody[:3]
+            assert world.manager.explain(1000) == everybody
+            with pytest.raises(ValueError, match="most must be"):
+                world.manager.explain(0)
+
+        in_a_world(60, 20, story)
+
+
+def test_what_was_done_is_told_even_if_it_cannot_be_written_down(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(world: World) -> None:
+        world.desk.trail = Trail("world", tmp_path / "nowhere" / "log.jsonl")
+        effect = world.ask("limit", resource="slot", amount=3)["effect"]
+        assert effect.endswith(" (the log can't be written: No such file or directory)")
+        assert world.manager.statistics().resources["slot"].capacity == 3
+        with pytest.raises(RefusedError, match="there is no resource"):
+            world.ask("limit", resource="nothing", amount=3)
+        assert [entry["command"] for entry in world.ask("log")["entries"]] == [
+            "limit slot=3",
+            "limit nothing=3",
+        ]
+
+    in_a_world(6, 4, story)
+    assert "the log can't be written" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import os
@@ -385,42 +386,36 @@ class TestWatching:
             dropped = until(lambda: client.ask("ps")["dropped"])
             assert client.ask("ps")["dropped"] >= dropped
 
-    def test_one_snapshot_that_fails_is_not_the_last(
+    def test_what_takes_long_comes_less_often_and_says_so(
         self, subject: Program, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        desk = next(iter(subject.control._stations.values())).desk
-        right = desk.look
-        calls: list[None] = []
-
-        def look() -> dict[str, Any]:
-            calls.append(None)
-            return right() if len(calls) != 2 else {"not JSON": float("inf")}
-
-        monkeypatch.setattr(desk, "look", look)
+        monkeypatch.setattr("cascade.control.server.SHARE", 1e-9)
+        with Client("subject") as client:
+            assert next(client.watch(0.1))["every"] == 60
+        monkeypatch.setattr("cascade.control.server.SHARE", 1.0)
+        monkeypatch.setattr("cascade.control.snapshot.by_name", lambda managers: time.sleep(0.15))
         with Client("subject") as client:
             shots = client.watch(0.1)
-            next(shots)
-            with pytest.raises(ControlError, match="failed inside: ValueError"):
-                next(shots)
-            assert client._answer()["runs"] == 1
-
-    def test_of_what_takes_long_to_look_at_there_are_few(
-        self, subject: Program, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        desk = next(iter(subject.control._stations.values())).desk
-        right = desk.look
-
-        def look() -> dict[str, Any]:
-            time.sleep(0.05)
-            return right()
-
-        monkeypatch.setattr(desk, "look", look)
-        with Client("subject") as client:
-            shots = client.watch(0.1)
-            next(shots)
+            pause = next(shots)["every"]
+            assert 0.15 <= pause < 60
             before = time.monotonic()
             next(shots)
-            assert time.monotonic() - before > 0.4
+            assert time.monotonic() - before >= 0.15
+
+    def test_a_snapshot_that_fails_is_told_and_the_next_one_comes(
+        self, subject: Program, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with Client("subject") as client:
+            shots = client.watch(0.1)
+            next(shots)
+            with monkeypatch.context() as patch:
+                patch.setattr("cascade.control.snapshot.by_name", lambda managers: 1 / 0)
+                with pytest.raises(ControlError, match="failed inside: ZeroDivisionError"):
+                    list(itertools.islice(shots, 20))
+            until(lambda: self._watchers(subject) == 1)
+            assert client.ask("ps")["runs"] == 1
+        until(lambda: self._watchers(subject) == 0)
+        assert "a command failed" in caplog.text
 
     def test_a_busy_loop_is_named(self, subject: Program) -> None:
         with Client("subject", patience=0.2) as client:
@@ -443,6 +438,24 @@ def test_a_defect_is_answered_and_the_program_goes_on(
             client.ask("ps")
         assert client.ask("look")["runs"] == 1
     assert any(each.levelno == logging.WARNING and each.exc_info for each in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("sent", "number"),
+    [
+        ({"do": "nothing", "id": 7}, 7),
+        ({"do": "limit", "id": "seven"}, "seven"),
+        ({"do": "ps", "id": [1]}, None),
+        ({"do": "ps", "id": 7}, 7),
+    ],
+)
+def test_also_a_refusal_bears_the_number_of_its_question(
+    subject: Program, place: Path, sent: dict[str, Any], number: Any
+) -> None:
+    with connected(place) as end:
+        end.sendall(json.dumps(sent).encode() + b"\n")
+        with end.makefile("rb") as answers:
+            assert json.loads(answers.readline())["id"] == number
 
 
 def test_a_program_that_ends_is_named(subject: Program) -> None:

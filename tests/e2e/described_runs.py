@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from time import monotonic, sleep
 from typing import Any
+from unittest import mock
 from weakref import ref
 
+from tests.e2e.described_tasks import Away, Tasks, declare, given
 from tests.e2e.descriptions import (
     CAPACITIES,
     Broken,
     Description,
     Node,
-    Use,
     Value,
     failures_of,
-    filled,
     marks,
     uses,
     value_of,
+    values_in,
 )
+from tests.e2e.plain_evaluation import without_repeats
 
 import cascade as cs
 from cascade.adapters.state.memory import InMemoryStateBackend
@@ -36,11 +40,15 @@ A_MOMENT = 2.0**-10
 LIMIT = 0.5
 """Seconds after which a thread has let go of the call that it has ended."""
 
+Place = tuple[int, int | None]
+"""A node, or a child of a node."""
+
 
 @dataclass(frozen=True)
 class Told:
     """An event, without anything that would keep values alive."""
 
+    run_id: str
     time: float
     kind: str
     node: int | None = None
@@ -53,8 +61,9 @@ class Report:
     """How a run went."""
 
     told: list[Told]
-    calls: Counter[tuple[int, int | None]]
+    calls: Counter[Place]
     ended_at: float
+    """How long after its beginning."""
     result: Any
     """The marks of the result, if there was one."""
     error: Any
@@ -68,42 +77,78 @@ class Report:
 
 
 class World:
-    """What the tasks of one run share."""
+    """What the tasks of one example share: which node is running, what it makes, what is there."""
 
     def __init__(self, description: Description) -> None:
-        self.description = description
-        self.places = description.reachable
-        self.told: list[Told] = []
-        self.calls: Counter[tuple[int, int | None]] = Counter()
-        self.values: list[tuple[int, ref[Value]]] = []
+        self.description = without_repeats(description)
+        self.places = self.description.reachable
         self.kept: list[str] = []
-        self._ended: set[int] = set()
+        self._values: list[tuple[int, ref[Value]]] = []
+        nodes = self.description.nodes
         self._consumers: dict[int, list[int]] = {number: [] for number in self.places}
+        self._followers: dict[int, set[int]] = {number: set() for number in self.places}
         for number in self.places:
-            for other in description.nodes[number].needs:
+            for other in {*nodes[number].needs, *nodes[number].branches}:
                 self._consumers[other].append(number)
-        self._has_threads = any(node.kind == "thread" for node in description.nodes)
-        self._asked = set(uses(description.target))
+            for other in nodes[number].after:
+                self._followers[other].add(number)
+        self._has_threads = any(node.kind == "thread" for node in nodes)
+        self._asked = set(uses(self.description.target))
+        self.begin()
 
-    def call(self, number: int, child: int | None, arguments: Any) -> Value:
-        """Do what a node does when it is called."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What of it goes to other processes, and counts where arguments count by content."""
+        return Away, (self.description.nodes,)
+
+    def begin(self) -> None:
+        """A run begins, with nothing known of it."""
+        self.told: list[Told] = []
+        self.calls: Counter[Place] = Counter()
+        self._begun: set[int] = set()
+        self._ended: set[int] = set()
+
+    # What the tasks do
+
+    def node(self, number: int) -> Node:
+        """Return what was described under a number."""
+        return self.description.nodes[number]
+
+    def enter(self) -> None:
+        """A function was called: look which values are there though nobody needs them."""
+        place = self._running()
+        self.calls[place] += 1
+        self.look_for(f"when {place} was called", self._is_gone)
+
+    def call(self, source: int, child: int | None, arguments: Any) -> Any:
+        """Do what the node does that is running, and return its value."""
+        number, which = place = self._running()
         node = self.description.nodes[number]
-        if self.calls[number, child] <= failures_of(node, child):
-            raise Broken(number, child, self.calls[number, child])
-        value = value_of(node, number, child, arguments)
-        self.values.append((number, ref(value)))
-        return value
+        if self.calls[place] <= failures_of(node, which):
+            raise Broken(number, which, self.calls[place])
+        made = value_of(node, source, child, arguments)
+        self._values += [(number, ref(value)) for value in values_in(made)]
+        return made
 
-    def enter(self, number: int, child: int | None) -> None:
-        """A node has been called: look which values are there though nobody needs them."""
-        self.calls[number, child] += 1
-        self.look_for(f"when {number} was called", self._is_gone)
+    def _running(self) -> Place:
+        """Where the code of a task is: nothing but the engine knows it, of equal calls."""
+        return self._place_of(cs.current().task_id)
+
+    def _place_of(self, task_id: str) -> Place:
+        place = re.fullmatch(r"\w+#(\d+)(?:\[(\d+)\])?", task_id)
+        assert place is not None
+        return self.places[int(place[1])], None if place[2] is None else int(place[2])
+
+    # Which values are there
 
     def look_for(self, moment: str, is_gone: Callable[[int], bool]) -> None:
         """Note which values are there, of nodes whose values should be gone."""
-        for number, value in self.values:
+        for number, value in self._values:
             if value() is not None and is_gone(number) and self._stays(value):
                 self.kept.append(f"the value of {number} {moment}")
+
+    def is_kept(self, number: int) -> bool:
+        """Whether a cache may keep the value of a node."""
+        return self.description.nodes[number].lifetime is not None
 
     def _stays(self, value: ref[Value]) -> bool:
         """Whether a value stays, also when a thread that has just ended a call lets go of it."""
@@ -114,36 +159,50 @@ class World:
 
     def _is_gone(self, number: int) -> bool:
         """Whether nobody can need the value of a node any more."""
+        node = self.description.nodes[number]
         return (
-            number in self._ended
+            not self.is_kept(number)
             and number not in self._asked
+            and (number in self._ended or not node.has_events)
+            and (not self._ends_later(number) or self._followers[number] <= self._begun)
             and all(
-                # The tracebacks of errors that were collected know the arguments.
-                self._is_gone(other) if self._collects_errors(other) else other in self._ended
+                self._is_gone(other) if self._passes_on(other) else other in self._ended
                 for other in self._consumers[number]
             )
         )
 
-    def _collects_errors(self, number: int) -> bool:
-        children = self.description.nodes[number].children
-        return children is not None and children.collects_errors
+    def _ends_later(self, number: int) -> bool:
+        """Whether only who waits for a node can know that it is done with, and not by events.
+
+        Nothing is told of routers, and what nobody needs is handed to a state backend all the same.
+        """
+        is_unneeded = not self._consumers[number]
+        is_told = self.description.nodes[number].has_events
+        return not is_told or (is_unneeded and self.description.keeps_state)
+
+    def _passes_on(self, number: int) -> bool:
+        """Whether values that a node is given are, or are in, its own."""
+        node = self.description.nodes[number]
+        # The tracebacks of errors that were collected know the arguments.
+        return node.kind in ("router", "item") or node.collects_errors
+
+    # What is told
 
     def tell(self, event: events.Event) -> None:
         """Write an event down."""
-        assert event.run_id == "run-1"
         node = child = None
         if isinstance(event, events.TaskEvent):
-            place = re.fullmatch(r"\w+#(\d+)(?:\[(\d+)\])?", event.task_id)
-            assert place is not None
-            node = self.places[int(place[1])]
-            child = None if place[2] is None else int(place[2])
+            node, child = self._place_of(event.task_id)
         kind = type(event).__name__
         names = ("status", "duration", "reason", "attempt", "delay", "blocked_on", "waited")
         detail = [getattr(event, name) for name in names if hasattr(event, name)]
         error = getattr(event, "error", None)
-        self.told.append(Told(event.time, kind, node, child, (*detail, type(error).__name__)))
-        if child is None and node is not None and is_well_ended(self.told[-1]):
-            self._ended.add(node)
+        detail.append(type(error).__name__)
+        self.told.append(Told(event.run_id, event.time, kind, node, child, tuple(detail)))
+        if child is None and node is not None:
+            self._begun.add(node)
+            if is_well_ended(self.told[-1]):
+                self._ended.add(node)
 
 
 def is_well_ended(told: Told) -> bool:
@@ -153,148 +212,76 @@ def is_well_ended(told: Told) -> bool:
     return told.kind == "TaskFinished" and "succeeded" in told.detail
 
 
-# The tasks
-
-
-def work(world: World, number: int, arguments: Any) -> Value:
-    world.enter(number, None)
-    return world.call(number, None, arguments)
-
-
-async def work_async(world: World, number: int, arguments: Any) -> Value:
-    return work(world, number, arguments)
-
-
-async def work_suspending(world: World, number: int, arguments: Any) -> Value:
-    world.enter(number, None)
-    await pass_time(world.description.nodes[number])
-    return world.call(number, None, arguments)
-
-
-def work_child(world: World, number: int, child: int, element: Any, arguments: Any) -> Value:
-    world.enter(number, child)
-    return world.call(number, child, (element, arguments))
-
-
-async def work_child_async(
-    world: World, number: int, child: int, element: Any, arguments: Any
-) -> Value:
-    return work_child(world, number, child, element, arguments)
-
-
-async def work_child_suspending(
-    world: World, number: int, child: int, element: Any, arguments: Any
-) -> Value:
-    world.enter(number, child)
-    await pass_time(world.description.nodes[number])
-    return world.call(number, child, (element, arguments))
-
-
-async def pass_time(node: Node) -> None:
-    try:
-        await asyncio.sleep(node.seconds)
-    except asyncio.CancelledError:
-        if node.clean_up:
-            await asyncio.sleep(node.clean_up)
-        raise
-
-
-TASKS: dict[str, tuple[cs.Task[Any], cs.Task[Any]]] = {
-    "inline": (
-        cs.task(mode="inline", name="work")(work),
-        cs.task(mode="inline", name="work")(work_child),
-    ),
-    "async": (cs.task(name="work")(work_async), cs.task(name="work")(work_child_async)),
-    "suspending": (
-        cs.task(name="work")(work_suspending),
-        cs.task(name="work")(work_child_suspending),
-    ),
-    "thread": (cs.task(name="work")(work), cs.task(name="work")(work_child)),
-}
-"""The tasks for each kind of node, of one name all of them: as a call and as a map."""
-
-
-def declare(description: Description, world: World) -> Any:
-    """Build the workflow, and return the target."""
-    calls: list[Any] = []
-    for number, node in enumerate(description.nodes):
-        calls.append(_declared(node, number, calls, world))
-    return filled(description.target, calls)
-
-
-def _declared(node: Node, number: int, calls: list[Any], world: World) -> Any:
-    task, task_of_child = TASKS[node.kind]
-    arguments = filled(node.inputs, calls)
-    if node.children is None:
-        call: Any = task(world, number, arguments)
-    else:
-        call = _map_declared(task_of_child, node, number, calls, world, arguments)
-    for condition in node.conditions:
-        call = call.run_if(filled(condition, calls))
-    if node.after:
-        call = call.after(*[calls[other] for other in node.after])
-    if node.amounts:
-        call = call.with_constraints(**{n: filled(amount, calls) for n, amount in node.amounts})
-    if node.attempts > 1:
-        call = call.with_retry(node.attempts, delay=node.delay, jitter=node.jitter)
-    if node.timeout is not None:
-        call = call.with_timeout(node.timeout)
-    return call.with_priority(node.priority) if node.priority else call
-
-
-def _map_declared(
-    task: cs.Task[Any], node: Node, number: int, calls: list[Any], world: World, arguments: Any
-) -> Any:
-    assert node.children is not None
-    elements = node.children.elements
-    given = range(elements) if isinstance(elements, int) else filled(elements, calls)
-    if isinstance(elements, Use):
-        of_other = world.description.nodes[elements.node]
-        while of_other.children is not None and isinstance(of_other.children.elements, Use):
-            of_other = world.description.nodes[of_other.children.elements.node]
-        assert of_other.children is not None
-        known = of_other.children.elements
-        count = known if isinstance(known, int) else len(known)  # type: ignore[arg-type]
-    else:
-        count = len(given)
-    call = task.map(
-        world=cs.constant(world),
-        number=cs.constant(number),
-        child=range(count),
-        element=given,
-        arguments=cs.constant(arguments),
-    )
-    if node.children.window is not None:
-        call = call.windowed(node.children.window)
-    return call.collecting_errors() if node.children.collects_errors else call
-
-
 # Running it
 
 
-def report(description: Description) -> Report:
-    """Run what a description describes, on virtual time."""
+def report(
+    description: Description,
+    run: Callable[[Any], Any] = run_virtual,
+    executor: cs.LocalExecutor | None = None,
+) -> list[Report]:
+    """Run what a description describes; once more if there is an earlier run.
+
+    Args:
+        description: what it is.
+        run: runs a coroutine; on virtual time by default.
+        executor: that of the engines; by default each has its own.
+    """
     gc.disable()  # whatever is freed, must be so by counting references
     try:
-        return run_virtual(_report(description))
+        with mock.patch.dict(os.environ, given(description, "env")):
+            reports: list[Report] = run(_reports(description, executor))
+            return reports
     finally:
         gc.enable()
 
 
-async def _report(description: Description) -> Report:
+async def _reports(description: Description, executor: cs.LocalExecutor | None) -> list[Report]:
+    world, tasks = World(description), Tasks()
+    cache = cs.InMemoryCache() if description.own_cache else None
+    moments = [] if description.earlier is None else [description.earlier]
+    moments.append(inf if description.cancelled_at is None else description.cancelled_at)
+    reports: list[Report] = []
+    for moment in moments:
+        world.begin()
+        reports.append(await _report(description, world, tasks, cache, executor, moment))
+    for task in tasks.made:
+        task.memory = cache = None
+    world.look_for("when the caches were gone", lambda _: True)
+    return reports
+
+
+async def _report(
+    description: Description,
+    world: World,
+    tasks: Tasks,
+    cache: cs.InMemoryCache | None,
+    executor: cs.LocalExecutor | None,
+    moment: float,
+) -> Report:
     loop = asyncio.get_running_loop()
+    began = loop.time()
     left: list[str] = []
     loop.set_exception_handler(lambda _, context: left.append(str(context)))
-    world = World(description)
     factory = InMemoryStateBackend if description.keeps_state else None
-    engine = cs.Engine(system_resources=CAPACITIES, state_backend_factory=factory)
+    engine = cs.Engine(
+        system_resources=CAPACITIES,
+        state_backend_factory=factory,
+        cache_backend=cache,
+        executor=executor,
+    )
     engine.bus.subscribe(events.Event, world.tell)
-    machine = description.as_machine
-    run = asyncio.ensure_future(engine.run(declare(description, world), use_vm=machine))
-    await asyncio.wait([run], timeout=description.cancelled_at)
+    run = asyncio.ensure_future(
+        engine.run(
+            declare(description, tasks, world),
+            given(description, "param") or None,
+            use_vm=description.as_machine,
+        )
+    )
+    await asyncio.wait([run], timeout=None if moment == inf else moment)
     run.cancel()
     await asyncio.wait([run])
-    ended_at = loop.time()
+    ended_at = loop.time() - began
 
     found = error = None
     notes: list[str] = []
@@ -307,7 +294,8 @@ async def _report(description: Description) -> Report:
     left += [f"{statistics.holding} hold"] * bool(statistics.holding)
     left += [f"{statistics.waiting} wait"] * bool(statistics.waiting)
     left += [f"{name} used" for name, each in statistics.resources.items() if each.used]
+    left += [f"{task} is under way" for task in tasks.made if task.flights]
     del run
     await asyncio.sleep(A_MOMENT)  # withdrawn jobs leave the loop's line when it has nothing to do
-    world.look_for("at the end", lambda _: True)
+    world.look_for("at the end", lambda number: not world.is_kept(number))
     return Report(world.told, world.calls, ended_at, found, error, notes, world.kept, left)

@@ -1,13 +1,14 @@
-"""Graphs described as plain data, and what should come of them, worked out in the plainest way.
+"""Graphs described as plain data, and what their nodes make of their arguments.
 
-Nothing in here knows how the library runs a graph: `evaluate` goes through the nodes one by one.
+Nothing in here knows how the library runs a graph.
 """
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 Expression: TypeAlias = Any
@@ -15,6 +16,10 @@ Expression: TypeAlias = Any
 
 CAPACITIES = {"slot": 2, "memory": 3}
 """How much there is of what nodes may take."""
+CALLS = frozenset({"inline", "async", "suspending", "thread", "process"})
+"""The kinds of nodes that call a function of these tests."""
+INPUTS = frozenset({"param", "env"})
+"""The kinds of nodes whose values are known when a run starts."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +36,20 @@ class Children:
     elements: int | Use | tuple[Expression, ...]
     """How many whole numbers, or an earlier map whose value is taken apart, or each element."""
     failing: frozenset[int]
-    """The children that have the failures of the node; the others have none."""
+    """The children that have the failures of the node; with a cache, all have them."""
     window: int | None
     collects_errors: bool
 
 
 @dataclass(frozen=True, repr=False)
 class Node:
-    """One call of a task, and everything that is said about it."""
+    """A call, an item, a choice or an input, and everything that is said about it."""
 
     kind: str
-    """"inline", "async" (never suspends), "suspending" or "thread"."""
+    """"inline", "async" (never suspends), "suspending", "thread" or "process" for a call; "item",
+    "router", "param" or "env"."""
     inputs: tuple[Expression, ...] = ()
+    """The arguments of a call; of an item the container and the key, of a router the selector."""
     number: int = 1
     """What its value is as an amount; 0 is also false as a condition."""
     seconds: float = 0.0
@@ -60,6 +67,18 @@ class Node:
     timeout: float | None = None
     priority: int = 0
     children: Children | None = None
+    shape: str = "one"
+    """Whether the value is "one", a "list" of some or a "dict" of some."""
+    like: int | None = None
+    """The node whose call, or whose input, it declares again."""
+    pure: bool = False
+    """Whether equal calls of its task are one."""
+    lifetime: float | None = None
+    """For how many seconds its value is kept in a cache; None: in none."""
+    branches: tuple[int, ...] = ()
+    """What a router chooses from; the keys are their places."""
+    given: str = "default"
+    """Whether an input is given as a "value", as a "text", by "default", or as "nothing"."""
 
     def __repr__(self) -> str:
         """Only what isn't as usual, so that a failing example can be read."""
@@ -72,12 +91,22 @@ class Node:
 
     @property
     def needs(self) -> set[int]:
-        """The nodes whose values it needs."""
+        """The nodes whose values it needs in any case: not the branches of a router."""
         amounts = [amount for _, amount in self.amounts]
         expressions = [*self.inputs, *self.conditions, *amounts]
         if self.children is not None:
             expressions.append(self.children.elements)
         return set(uses(expressions))
+
+    @property
+    def has_events(self) -> bool:
+        """Whether anything is told of it."""
+        return self.kind in CALLS or self.kind == "item"
+
+    @property
+    def collects_errors(self) -> bool:
+        """Whether exceptions may be among its values."""
+        return self.children is not None and self.children.collects_errors
 
 
 @dataclass(frozen=True)
@@ -89,18 +118,34 @@ class Description:
     as_machine: bool = False
     keeps_state: bool = False
     cancelled_at: float | None = None
+    earlier: float | None = None
+    """When an earlier run of the same is cancelled, in seconds (infinity: never); None: none."""
+    own_cache: bool = False
+    """Whether values are kept by the engine, and not with the tasks."""
 
     @property
     def reachable(self) -> list[int]:
-        """The nodes that the target needs, in the order of their declaration."""
+        """The nodes that the target needs or may need, in the order of their declaration."""
         found: set[int] = set()
         left = list(uses(self.target))
         while left:
             number = left.pop()
             if number not in found:
                 found.add(number)
-                left += [*self.nodes[number].needs, *self.nodes[number].after]
+                node = self.nodes[number]
+                left += [*node.needs, *node.after, *node.branches]
         return sorted(found)
+
+    @property
+    def missing(self) -> list[int]:
+        """The inputs that have no value."""
+        nodes = self.nodes
+        return [number for number in self.reachable if nodes[number].given == "nothing"]
+
+    def source(self, number: int) -> int:
+        """The node that was the first to declare what a node declares."""
+        like = self.nodes[number].like
+        return number if like is None else like
 
 
 def uses(expression: Expression) -> Iterator[int]:
@@ -134,11 +179,27 @@ class Value(float):
     mark: int
 
 
-def value_of(node: Node, number: int, child: int | None, arguments: Any) -> Value:
-    """What a node, or a child of it, makes of its arguments."""
+def value_of(node: Node, source: int, child: int | None, arguments: Any) -> Any:
+    """What a node, or a child of it, makes of its arguments: a `Value`, or several."""
+    about = source, child, marks(arguments)
+    if node.shape == "list":
+        return [_value(node, place, about) for place in range(3)]
+    if node.shape == "dict":
+        return {key: _value(node, key, about) for key in ("a", 0, 1)}
+    return _value(node, None, about)
+
+
+def _value(node: Node, place: Any, about: Any) -> Value:
     value = Value(node.number)
-    value.mark = zlib.crc32(repr((number, child, marks(arguments))).encode())
+    value.mark = zlib.crc32(repr((place, about)).encode())
     return value
+
+
+def values_in(made: Any) -> list[Value]:
+    """The values that a node has made at once."""
+    if isinstance(made, dict):
+        return list(made.values())
+    return made if isinstance(made, list) else [made]
 
 
 def marks(value: Any) -> Any:
@@ -160,93 +221,13 @@ class Broken(Exception):
     """What a node raises on purpose: its number, that of the child, and that of the attempt."""
 
 
-# What should come of it
-
-
-@dataclass
-class Failed:
-    """The node fails, with any one of these (as `marks` has them)."""
-
-    errors: list[Any]
-
-
-class Skipped:
-    """The node doesn't run, because of a condition."""
-
-
-class Blocked:
-    """The node can't begin, because something that it waits for fails."""
-
-
-@dataclass
-class Evaluation:
-    """What should come of a description, left to itself."""
-
-    outcomes: dict[int, Any] = field(default_factory=dict)
-    """For each node that the target needs, its value, or one of the three above."""
-    calls: dict[tuple[int, int | None], int] = field(default_factory=dict)
-    """How often the function is called, for each node, or child of a node, that may run."""
-
-    def of(self, kind: type) -> set[int]:
-        """The nodes that come to this end."""
-        return {node for node, outcome in self.outcomes.items() if isinstance(outcome, kind)}
-
-
-def evaluate(description: Description) -> Evaluation:
-    """Work out what should come of a description that isn't cancelled."""
-    evaluation = Evaluation()
-    for number in description.reachable:
-        outcome = _outcome(description.nodes[number], number, evaluation)
-        evaluation.outcomes[number] = outcome
-    return evaluation
-
-
-def _outcome(node: Node, number: int, evaluation: Evaluation) -> Any:
-    outcomes = evaluation.outcomes
-    awaited = [outcomes[other] for other in (*node.needs, *node.after)]
-    if any(isinstance(outcome, (Failed, Blocked)) for outcome in awaited):
-        return Blocked()
-    if any(isinstance(outcomes[other], Skipped) for other in node.needs):
-        return Skipped()
-    if not all(filled(node.conditions, outcomes)):
-        return Skipped()
-    arguments = filled(node.inputs, outcomes)
-    if node.children is None:
-        ended = _attempted(node, number, None, arguments, evaluation)
-        return Failed([marks(ended)]) if isinstance(ended, Exception) else ended
-    elements = node.children.elements
-    made = range(elements) if isinstance(elements, int) else filled(elements, outcomes)
-    each = [
-        _attempted(node, number, child, (element, arguments), evaluation)
-        for child, element in enumerate(made)
-    ]
-    errors = [marks(ended) for ended in each if isinstance(ended, Exception)]
-    return Failed(errors) if errors and not node.children.collects_errors else each
-
-
-def _attempted(
-    node: Node, number: int, child: int | None, arguments: Any, evaluation: Evaluation
-) -> Value | Exception:
-    evaluation.calls[number, child] = 0
-    amounts = {name: filled(amount, evaluation.outcomes) for name, amount in node.amounts}
-    if any(amount > CAPACITIES[name] for name, amount in amounts.items()):
-        return InfeasibleRequestError()
-    failures = failures_of(node, child)
-    evaluation.calls[number, child] = min(failures + 1, node.attempts)
-    if node.kind == "suspending" and node.timeout is not None and node.seconds > node.timeout:
-        evaluation.calls[number, child] = node.attempts
-        return TimeoutError()
-    if failures >= node.attempts:
-        return Broken(number, child, node.attempts)
-    return value_of(node, number, child, arguments)
-
-
 def failures_of(node: Node, child: int | None) -> int:
     """How many attempts of a node, or of one of its children, fail."""
-    if child is None or (node.children is not None and child in node.children.failing):
+    if child is None or node.children is None or node.lifetime is not None:
         return node.failures
-    return 0
+    return node.failures if child in node.children.failing else 0
 
 
-class InfeasibleRequestError(Exception):
-    """Stands for the library's error of this name."""
+def is_for_ever(lifetime: float | None) -> bool:
+    """Whether a value that is kept for so long is kept to the end."""
+    return lifetime == math.inf

@@ -92,6 +92,23 @@ def test_one_branch_for_several_keys(world: World) -> None:
     assert world.skipped() == {"other": "Pruned"}
 
 
+def test_a_branch_that_waits_for_an_equal_call_has_its_value_as_well(world: World) -> None:
+    policy = cs.cache(version=1)
+    selector, branch = [world.call("a", takes=1).with_cache(policy) for _ in range(2)]
+    router = cs.Router(selector, {"a": branch})
+    assert world.run([branch, world.call("user", router), router]) == ["a", "user", "a"]
+    assert world.ran == ["a", "user"]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_branch_whose_value_was_in_a_cache_before_the_choice(known: bool, world: World) -> None:
+    branch = world.call("branch").with_cache(cs.cache(version=1))
+    if known:
+        world.run(branch)
+    router = cs.Router(world.call("a", takes=5), {"a": branch})
+    assert world.run([world.call("user", router), branch]) == ["user", "branch"]
+
+
 def test_two_routers_share_a_branch(world: World) -> None:
     shared = world.call("shared")
     first = cs.Router(world.call("no"), {"yes": shared, "no": world.call("one")})
@@ -150,6 +167,25 @@ def test_who_comes_after_a_pruned_branch_is_content(world: World) -> None:
     router = cs.Router(world.call("b"), {"a": branch, "b": world.call("two")})
     assert world.run([router, world.call("cleanup").after(branch)]) == ["two", "cleanup"]
     assert world.skipped() == {"branch": "Pruned"}
+
+
+def test_who_comes_after_a_branch_and_decides_on_it_waits_for_itself(world: World) -> None:
+    branch = world.call("branch")
+    selector = world.call("selector").after(branch)
+    router = cs.Router(selector, {"selector": branch})
+    with pytest.raises(cs.errors.GraphError, match="'selector' is to come after 'branch'"):
+        world.run([world.call("other"), world.call("user", router)])
+    assert world.ran == ["other"]
+    assert world.skipped() == dict.fromkeys(["branch", "selector", "user"], "Cancelled")
+
+
+def test_choices_that_wait_for_each_other_by_their_order(world: World) -> None:
+    later = world.call("later")
+    first = cs.Router("a", {"a": world.call("one").after(later)})
+    second = cs.Router(world.call("key", first), {"key": later})
+    with pytest.raises(cs.errors.GraphError, match="'one' is to come after 'later'"):
+        world.run(second)
+    assert world.run([second, later]) == ["later", "later"]
 
 
 def test_a_failing_branch_fails_the_run(world: World) -> None:

@@ -17,7 +17,7 @@ require()
 import typer  # noqa: E402 - after the line that says what is missing
 
 import cascade as cs  # noqa: E402
-from cascade.cli import steering  # noqa: E402
+from cascade.cli import browser, steering  # noqa: E402
 from cascade.cli.loading import FailedInFile, Workflow, load  # noqa: E402
 from cascade.cli.options import HelpWanted, check_params, params_of  # noqa: E402
 from cascade.cli.problems import UsageProblem, in_full, in_words  # noqa: E402
@@ -59,6 +59,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 steering.add_to(app)
+browser.add_to(app)
 
 Target = Annotated[
     str, typer.Argument(metavar="FILE.py:NAME", help="The workflow; or package.module:NAME.")

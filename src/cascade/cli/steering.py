@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from cascade.cli import require
@@ -14,14 +13,22 @@ require()
 
 import typer  # noqa: E402 - after the line that says what is missing
 
+from cascade.cli.orders import (  # noqa: E402
+    NOBODY,
+    REFUSED,
+    WrongUse,
+    is_scope,
+    lifted,
+    limit_order,
+    time_said,
+    told,
+)
+from cascade.cli.watching import watch  # noqa: E402
 from cascade.control import Client, find  # noqa: E402
 from cascade.control.audit import read_trail  # noqa: E402
 from cascade.control.place import LOG, check_private, directory  # noqa: E402
-from cascade.control.words import duration_in_words, seconds_of  # noqa: E402
+from cascade.control.words import duration_in_words  # noqa: E402
 from cascade.errors import ControlError  # noqa: E402
-
-REFUSED, WRONG_USE = 1, 2
-NOBODY = "no program runs that can be steered: start it with CASCADE_CONTROL=1, or with --control"
 
 Program = Annotated[
     str | None,
@@ -37,13 +44,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to an application."""
-    for command in (ps, limit, rate, pause, resume, rules, explain, cancel):
+    for command in (ps, watch, limit, rate, pause, resume, rules, explain, cancel):
         app.command()(command)
 
 
 def ps(as_json: Json = False) -> None:
     """List the programs that can be steered, and what runs in them."""
-    with _told():
+    with told():
         found, silent = _ask_each(find(), "ps")
     answers = [answer for _, answer in found]
     if as_json:
@@ -77,19 +84,8 @@ def limit(
     as_json: Json = False,
 ) -> None:
     """Set how much there is of a resource, or how many tasks may run at once."""
-    with _told():
-        name, equals, text = what.rpartition("=")
-        if not equals or not name:
-            raise _WrongUse(f"WHAT=AMOUNT is needed, such as cpu_slot=50, got {what!r}")
-        said = _time(duration)
-        if _is_scope(name) and text == "none":
-            command, said = "lift", _lifted(name, "concurrency", said)
-        elif _is_scope(name):
-            said |= {"scope": name, "type": "concurrency", "params": {"limit": _whole(text)}}
-            command = "rule"
-        else:
-            said |= {"resource": name, "amount": _amount(text)}
-            command = "limit"
+    with told():
+        command, said = limit_order(what, duration)
         _steer(program, everywhere, as_json, command, said)
 
 
@@ -109,11 +105,11 @@ def rate(
     as_json: Json = False,
 ) -> None:
     """Set how many may start in a time."""
-    with _told():
-        said = _time(duration)
-        if _is_scope(what) and rate == "none":
-            command, said = "lift", _lifted(what, "rate_limit", said)
-        elif _is_scope(what):
+    with told():
+        said = time_said(duration)
+        if is_scope(what) and rate == "none":
+            command, said = "lift", lifted(what, "rate_limit", said)
+        elif is_scope(what):
             params: dict[str, Any] = {"rate": rate}
             if burst is not None:
                 params["burst"] = burst
@@ -136,8 +132,8 @@ def pause(
     as_json: Json = False,
 ) -> None:
     """Let nothing more start; what runs goes on."""
-    with _told():
-        said = {**_time(duration), "scope": scope, "type": "pause", "params": {}}
+    with told():
+        said = {**time_said(duration), "scope": scope, "type": "pause", "params": {}}
         _steer(program, everywhere, as_json, "rule", said)
 
 
@@ -155,7 +151,7 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Lift pauses, or another rule."""
-    with _told():
+    with told():
         said = {"rule": rule} if rule is not None else {"type": "pause"}
         if scope is not None:
             said["scope"] = scope
@@ -171,15 +167,15 @@ def rules(
     as_json: Json = False,
 ) -> None:
     """List the rules that hold, or what was changed from outside."""
-    with _told():
+    with told():
         if log:
             _print_log(program, last, as_json)
             return
         if program is None:
-            told, silent = _ask_each(find(), "rules")
+            found, silent = _ask_each(find(), "rules")
         else:
-            told, silent = _ask([program], "rules"), []
-    answers = [(name, answer["rules"]) for name, answer in told]
+            found, silent = _ask([program], "rules"), []
+    answers = [(name, answer["rules"]) for name, answer in found]
     if as_json:
         _print_json([{"program": name, "rules": found} for name, found in answers])
         _tell_of(silent)
@@ -206,7 +202,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say why tasks wait: for what, held by whom, behind whom."""
-    with _told():
+    with told():
         said = {} if what is None else {"what": what}
         found, refusals = [], []
         for name in _some(program, needed=True):
@@ -239,25 +235,8 @@ def cancel(
     as_json: Json = False,
 ) -> None:
     """Cancel runs."""
-    with _told():
+    with told():
         _steer(program, everywhere, as_json, "cancel", {"run": run})
-
-
-class _WrongUse(Exception):
-    """The command was called in a way that can't work."""
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Tell the user what was wrong, and end with the exit code for it."""
-    try:
-        yield
-    except _WrongUse as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(WRONG_USE) from None
-    except ControlError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(REFUSED) from None
 
 
 def _ask(names: Sequence[str], command: str, **said: Any) -> list[tuple[str, dict[str, Any]]]:
@@ -307,7 +286,7 @@ def _steer(
     """Change something in one program, or in all, and print the effects."""
     names = _some(program, needed=True)
     if len(names) > 1 and not everywhere:
-        raise _WrongUse(
+        raise WrongUse(
             f"{len(names)} programs run: {', '.join(names)}. Name one with --program, or say --all"
         )
     answers: list[dict[str, Any]] = []
@@ -359,35 +338,3 @@ def _print_table(rows: Sequence[Sequence[Any]]) -> None:
 
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False))
-
-
-def _is_scope(name: str) -> bool:
-    return name == "global" or name.partition(":")[0] in ("task", "tag", "engine")
-
-
-def _lifted(scope: str, type: str, time: dict[str, Any]) -> dict[str, Any]:
-    """Return what lifts the rule of a scope."""
-    if time:
-        raise _WrongUse("none takes no --for: it lifts a rule")
-    return {"scope": scope, "type": type}
-
-
-def _time(duration: str | None) -> dict[str, Any]:
-    return {} if duration is None else {"for": _parsed(seconds_of, "--for", duration)}
-
-
-def _whole(text: str) -> int:
-    number: int = _parsed(int, "AMOUNT must be a whole number of tasks, got", text)
-    return number
-
-
-def _amount(text: str) -> float | None:
-    return None if text == "none" else _parsed(float, "AMOUNT must be a number or none, got", text)
-
-
-def _parsed(parse: Callable[[str], Any], what: str, text: str) -> Any:
-    try:
-        return parse(text)
-    except ValueError as error:
-        reason = error if parse is seconds_of else repr(text)
-        raise _WrongUse(f"{what} {reason}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import pwd
 from collections import deque
@@ -12,8 +11,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-_log = logging.getLogger("cascade.control")
 
 KEPT = 1000
 """How many entries a program remembers."""
@@ -77,27 +74,19 @@ class Trail:
         """The name of the program."""
         self.entries: deque[Entry] = deque(maxlen=KEPT)
         """The latest entries, oldest first."""
-        self.problem: str | None = None
-        """Why the latest entry isn't in the file, if it isn't."""
         self._file = file
 
     def add(self, who: Who, command: str, effect: str, undo: str | None = None) -> Entry:
         """Add an entry.
 
-        If the file can't be written, that is logged once and told by `problem`: what was done is
-        done.
+        Raises:
+            OSError: the file can't be written.
         """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         entry = Entry(now, self.program, who, command, effect, undo)
         self.entries.append(entry)
         if self._file is not None:
-            before, self.problem = self.problem, None
-            try:
-                _append(self._file, json.dumps(entry.as_dict(), ensure_ascii=False) + "\n")
-            except OSError as error:
-                self.problem = f"{self._file} can't be written: {error.strerror}"
-                if before is None:
-                    _log.error("%s", self.problem)
+            _append(self._file, json.dumps(entry.as_dict(), ensure_ascii=False) + "\n")
         return entry
 
 

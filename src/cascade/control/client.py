@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cascade.control.messages import LARGEST, encode
 from cascade.control.place import SUFFIX, check_private, directory, socket_path
 from cascade.control.server import is_alive
-from cascade.errors import ControlError
-
-PATIENCE = 10.0
-"""Seconds that an answer may take by default."""
+from cascade.control.talk import LARGEST_ANSWER, PATIENCE, Talk
 
 
 def find() -> list[str]:
@@ -24,12 +21,33 @@ def find() -> list[str]:
     Raises:
         ControlError: the directory of their sockets is open to others.
     """
+    return [name for name, path in sockets().items() if is_alive(path)]
+
+
+def sockets() -> dict[str, Path]:
+    """Return the sockets of this user by the names of their programs, in order; also of dead ones.
+
+    Raises:
+        ControlError: the directory of the sockets is open to others.
+    """
     place = directory()
     if not os.path.lexists(place):
-        return []
+        return {}
     check_private(place)
     paths = {path.name.removesuffix(SUFFIX): path for path in place.glob(f"*{SUFFIX}")}
-    return [name for name, path in sorted(paths.items()) if is_alive(path)]
+    return dict(sorted(paths.items()))
+
+
+def socket_of(name: str) -> Path:
+    """Return the path of the socket of a program, which may not be there.
+
+    Raises:
+        ControlError: the directory of the sockets is open to others.
+    """
+    place = directory()
+    if os.path.lexists(place):
+        check_private(place)
+    return socket_path(place, name)
 
 
 class Client:
@@ -41,27 +59,25 @@ class Client:
 
     Raises:
         ControlError: there is no such program, or it can't be reached.
+        TypeError, ValueError: `patience` isn't a finite number above 0.
     """
 
     def __init__(self, name: str, patience: float = PATIENCE) -> None:
         self.name = name
         """What the program is called."""
-        place = directory()
-        path = socket_path(place, name)
+        self._talk = Talk(name, patience)
+        path = socket_of(name)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            if os.path.lexists(place):
-                check_private(place)
             self._socket.settimeout(patience)
             self._socket.connect(str(path))
         except OSError as error:
             self._socket.close()
-            raise ControlError(f"no program with the name {name!r} can be reached") from error
+            raise self._talk.unreachable() from error
         except BaseException:
             self._socket.close()
             raise
-        self._patience = patience
-        self._rest = b""
+        self._rest = bytearray()
 
     def __enter__(self) -> Client:
         return self
@@ -89,49 +105,55 @@ class Client:
             ControlError: it was refused, with the reason; or there was no answer in time.
         """
         self._send(command, said)
-        return self._answer()
+        return self._answer(self._talk.patience)
 
     def watch(self, every: float = 1.0) -> Iterator[dict[str, Any]]:
         """Return snapshots, one after the other, without end.
 
         Args:
-            every: seconds from one to the next, 0.1 to 60.
+            every: seconds from one to the next, 0.1 to 60. Those of large worlds come less often,
+                so that they take little of the program's time; each says when the next one comes.
 
         Raises:
             ControlError: the program has ended, or doesn't answer in time.
         """
         self._send("watch", {"every": every})
-        self._socket.settimeout(self._patience + every)
         while True:
-            yield self._answer()
+            snapshot = self._answer(self._talk.patience + every)
+            every = snapshot.get("every", every)
+            yield snapshot
 
     def _send(self, command: str, said: dict[str, Any]) -> None:
-        line = encode({"do": command, **said})
-        if len(line) > LARGEST:
-            raise ControlError(f"a command must be of at most {LARGEST} bytes, got {len(line)}")
+        line = self._talk.question(command, said)
         try:
+            self._socket.settimeout(self._talk.patience)
             self._socket.sendall(line)
         except OSError as error:
-            raise self._gone(error) from error
+            raise self._talk.gone(error) from error
 
-    def _answer(self) -> dict[str, Any]:
+    def _answer(self, patience: float) -> dict[str, Any]:
+        """Return the answer to the latest question."""
+        give_up = time.monotonic() + patience
+        while True:
+            answer = self._talk.answer(self._line(give_up))
+            if answer is not None:
+                return answer
+
+    def _line(self, give_up: float) -> bytes:
+        """Return the next line, without its end."""
+        rest, searched = self._rest, 0
         try:
-            while b"\n" not in self._rest:
+            while (end := rest.find(b"\n", searched)) < 0:
+                searched = len(rest)
+                if searched > LARGEST_ANSWER:
+                    raise self._talk.too_large()
+                self._socket.settimeout(max(0.001, give_up - time.monotonic()))
                 data = self._socket.recv(1 << 20)
                 if not data:
-                    raise ControlError(f"{self.name} has ended")
-                self._rest += data
+                    raise self._talk.ended()
+                rest += data
         except OSError as error:
-            raise self._gone(error) from error
-        line, _, self._rest = self._rest.partition(b"\n")
-        answer: dict[str, Any] = json.loads(line)
-        if not answer.get("ok"):
-            raise ControlError(str(answer.get("error")))
-        return answer
-
-    def _gone(self, error: OSError) -> ControlError:
-        if isinstance(error, TimeoutError):
-            return ControlError(
-                f"{self.name} doesn't answer within {self._patience:g} s: its loop is busy"
-            )
-        return ControlError(f"{self.name} has ended ({error})")
+            raise self._talk.gone(error) from error
+        line = bytes(rest[:end])
+        del rest[: end + 1]
+        return line

@@ -14,12 +14,14 @@ from cascade.control import census, snapshot
 from cascade.control.audit import Trail, Who
 from cascade.control.commands import LONGEST, rule_command, typed
 from cascade.control.gauge import Gauge
+from cascade.control.graphs import Graphs
 from cascade.control.limits import Changed, Limits
 from cascade.control.limits import hint as _hint
 from cascade.control.messages import RefusedError, Request
+from cascade.control.quiet import QuietLog
 from cascade.control.rule_book import RuleBook
 from cascade.control.words import duration_in_words, quoted
-from cascade.runtime.rules import PREFIX, Asker
+from cascade.runtime.rules import Asker
 from cascade.runtime.ticket import WAITING
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class Desk:
         """How many watch."""
         self.dropped = 0
         """How many snapshots were not sent, because whoever watches had not read the last ones."""
+        self.quiet = QuietLog(loop.time)
+        """Where it is told that something is wrong."""
         self._loop = loop
         self._began = loop.time()
         self._since = datetime.now(UTC).isoformat(timespec="seconds")
@@ -61,7 +65,7 @@ class Desk:
         self._errors: deque[dict[str, Any]] = deque(maxlen=LATEST_ERRORS)
         self._runs_begun = 0
         self._gauge: Gauge | None = None
-        self._rates: tuple[float, int, int] | None = None
+        self._graphs = Graphs(loop)
         self._commands: dict[str, Callable[[Request, Who], Answer]] = {
             "ps": lambda request, who: self.summary(),
             "look": lambda request, who: self.look(),
@@ -73,6 +77,7 @@ class Desk:
             "log": self._log,
             "explain": lambda request, who: self._explain(request.said["what"]),
             "cancel": self._cancel,
+            "graph": self._graph,
         }
 
     # What it answers for
@@ -109,6 +114,7 @@ class Desk:
     def run_begins(self, run: Run) -> None:
         """A run begins."""
         self._runs_begun += 1
+        self._graphs.run_begins(run)
         if self._gauge is not None:
             self._gauge.listen(run)
 
@@ -116,6 +122,7 @@ class Desk:
         """A run has ended."""
         if self._gauge is not None:
             self._gauge.run_ended(run)
+        self._graphs.run_ended(run, error)
         if isinstance(error, Exception):
             notes = getattr(error, "__notes__", [])
             self._errors.append(
@@ -132,7 +139,6 @@ class Desk:
         self.watchers += 1
         if self._gauge is None:
             self._gauge = Gauge()
-            self._rates = None
             for manager in self.managers:
                 for run in manager.running():
                     if not run.is_part:
@@ -149,6 +155,7 @@ class Desk:
         """Let go of everything."""
         for constraints in list(self._overseen.values()):
             self.overlook(constraints)
+        self._graphs.close()
         if self._gauge is not None:
             self._gauge.close()
             self._gauge = None
@@ -168,7 +175,7 @@ class Desk:
             return self._commands[request.command](request, who)
         except RefusedError as refused:
             if request.command in _CHANGING:
-                self.trail.add(who, typed(request), f"refused: {refused}"[:LONGEST])
+                self._write_down(who, typed(request), f"refused: {refused}"[:LONGEST])
             raise
 
     def summary(self) -> Answer:
@@ -194,35 +201,19 @@ class Desk:
         """Return what can be seen at this moment."""
         managers = self.managers
         found = self.summary()
-        found["run_list"] = [run for each in managers for run in snapshot.of_runs(each)]
+        found["run_list"] = snapshot.first(snapshot.of_runs(each) for each in managers)
         found["task_list"] = snapshot.by_name(managers)
-        found["resources"] = [
-            resource
-            for manager in managers
-            for resource in snapshot.of_resources(manager)
-            if not resource["name"].startswith(PREFIX)
-        ]
-        found["waiting"] = [
-            waiter for each in managers for waiter in snapshot.of_waiters(each, snapshot.MOST)
-        ][: snapshot.MOST]
+        found["resources"] = snapshot.first(snapshot.of_resources(each) for each in managers)
+        found["waiting"] = snapshot.first(snapshot.of_waiters(each) for each in managers)
         found["rule_list"] = self._rules()
         found["errors"] = list(self._errors)
+        found["ended_runs"] = self._graphs.known()
         found["throughput"] = self._throughput()
         return found
 
     def _throughput(self) -> dict[str, float] | None:
-        """Return what gets done in a second, since the last look; None while nobody watches."""
-        gauge, now = self._gauge, self._loop.time()
-        if gauge is None:
-            return None
-        before, self._rates = self._rates, (now, gauge.tasks, gauge.steps)
-        if before is None or now <= before[0]:
-            return {"tasks": 0.0, "steps": 0.0}
-        seconds = now - before[0]
-        return {
-            "tasks": (gauge.tasks - before[1]) / seconds,
-            "steps": (gauge.steps - before[2]) / seconds,
-        }
+        """Return what gets done in a second; None while nobody watches."""
+        return None if self._gauge is None else self._gauge.rates(self._loop.time())
 
     def _log(self, request: Request, who: Who) -> Answer:
         entries = list(self.trail.entries)
@@ -236,19 +227,24 @@ class Desk:
 
     def _explain(self, what: str | None) -> Answer:
         sentences = []
+        # Why all wait may take long to find out, and no more than the first are told anyway.
+        most = snapshot.MOST if what is None else None
         for manager in self.managers:
-            waiters = manager.explain()
             askers = {
-                str(asker): (asker, ticket) for ticket, asker in census.askers(manager, WAITING)
+                str(asker): asker
+                for _, asker in census.askers(manager, WAITING)
+                if what is not None
             }
-            for each in waiters:
-                asker = askers.get(each.owner, (None, None))[0]
-                if what is None or _is_meant(what, each.owner, asker):
+            for each in manager.explain(most):
+                if what is None or _is_meant(what, each.owner, askers.get(each.owner)):
                     sentences.append(f"{each}; it has waited {manager.now() - each.since:.1f} s")
         if not sentences and what is not None:
             sentences = self._explain_running(what)
         total = len(sentences)
-        return {"sentences": sentences[: snapshot.MOST], "left_out": max(0, total - snapshot.MOST)}
+        if what is None:
+            total = sum(manager.statistics().waiting for manager in self.managers)
+        told = sentences[: snapshot.MOST]
+        return {"sentences": told, "left_out": total - len(told)}
 
     def _explain_running(self, what: str) -> list[str]:
         """Say of what doesn't wait that it runs, or that there is no such thing."""
@@ -261,6 +257,16 @@ class Desk:
                         found.append(f"{asker.label} ({run.run_id}) is running")
         if not found:
             raise RefusedError(f"no task or run that waits or runs is called {quoted(what)}")
+        return found
+
+    def _graph(self, request: Request, who: Who) -> Answer:
+        """Return the graph of a run; without its shape only if that is said."""
+        run, with_shape = request.said["run"], request.said["shape"] is not False
+        found = self._graphs.look(self.managers, run, with_shape)
+        if found is None:
+            known = {each.run_id for manager in self.managers for each in manager.running()}
+            known |= {each["run"] for each in self._graphs.known()}
+            raise RefusedError(f"there is no run {quoted(run)}; {_hint(run, known)}")
         return found
 
     # What it changes
@@ -342,14 +348,25 @@ class Desk:
             undo = " && ".join(
                 f"cascade {command} --program {self.program}" for command in changed.undo
             )
-        entry = self.trail.add(who, typed(request), effect, undo)
-        if self.trail.problem is not None:
-            effect += f"; it isn't in the log: {self.trail.problem}"
-        return {"effect": effect, "undo": entry.undo, "when": entry.when}
+        problem = self._write_down(who, typed(request), effect, undo)
+        entry = self.trail.entries[-1]
+        return {"effect": effect + problem, "undo": entry.undo, "when": entry.when}
+
+    def _write_down(self, who: Who, command: str, effect: str, undo: str | None = None) -> str:
+        """Add to the trail; return what is to be said if its file can't be written, else nothing.
+
+        What was done is done: it must not look as if it had failed.
+        """
+        try:
+            self.trail.add(who, command, effect, undo)
+        except OSError as error:
+            self.quiet.warn(f"the log can't be written: {error}")
+            return f" (the log can't be written: {error.strerror})"
+        return ""
 
     def _tell(self, command: str, effect: str) -> None:
         """Note what the program has done by itself, as the time of a command is up."""
-        self.trail.add(Who(self.program, os.getpid(), "program"), command, effect)
+        self._write_down(Who(self.program, os.getpid(), "program"), command, effect)
 
 
 _CHANGING = ("limit", "rate", "rule", "lift", "cancel")

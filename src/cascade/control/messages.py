@@ -68,6 +68,12 @@ def _mapping(name: str, value: object) -> Mapping[str, Any]:
     return value
 
 
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise RefusedError(f"{name} must be true or false, got {shown(value)}")
+    return value
+
+
 def _rate(name: str, value: object) -> str | float | None:
     return _text(name, value) if isinstance(value, str) else _amount(name, value)
 
@@ -92,6 +98,7 @@ COMMANDS: dict[str, dict[str, Field]] = {
     "log": {"last": Field(_count, required=False)},
     "explain": {"what": _SOME_TEXT},
     "cancel": {"run": Field(_text)},
+    "graph": {"run": Field(_text), "shape": Field(_flag, required=False)},
 }
 """What can be asked of a program, and what is said with it."""
 

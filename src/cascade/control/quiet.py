@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-_log = logging.getLogger("cascade.control")
-
 
 class QuietLog:
     """Logs a warning at most once a second, and counts the others.
 
     Args:
         clock: returns seconds.
+        name: the name of the logger.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], name: str = "cascade.control") -> None:
         self._clock = clock
+        self._log = logging.getLogger(name)
         self._next = -float("inf")
         self._left_out = 0
 
@@ -28,4 +28,4 @@ class QuietLog:
             return
         more = f" ({self._left_out} more before)" if self._left_out else ""
         self._next, self._left_out = now + 1.0, 0
-        _log.warning("%s%s", message, more, exc_info=error)
+        self._log.warning("%s%s", message, more, exc_info=error)

@@ -9,6 +9,7 @@ import fcntl
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -36,8 +37,8 @@ OFTEN, SELDOM = 0.1, 60.0
 """Seconds from one snapshot to the next, at least and at most."""
 EVERY = 1.0
 """Seconds from one snapshot to the next when nothing is said."""
-SHARE = 0.1
-"""The part of the program's time that the snapshots for one who watches take at most."""
+SHARE = 0.05
+"""How much of its time the loop may spend on snapshots: those of large worlds come less often."""
 
 
 class Server:
@@ -271,32 +272,38 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def _obey(self, line: bytes) -> None:
+        message: dict[str, Any] = {}
         try:
-            request = request_of(decode(line))
+            message = decode(line)
+            request = request_of(message)
         except RefusedError as refused:
-            self._reject(str(refused))
+            self._reject(str(refused), message.get("id"))
             return
         number = request.id
         try:
             if request.command == "watch":
                 self._begin_to_watch(request)
-                return
-            answer = self._server.desk.answer(request, self._who)
-            self._say({"id": number, "ok": True, **answer})
+            else:
+                self._say({"id": number, "ok": True, **self._answer(request)})
         except RefusedError as refused:
             self._say({"id": number, "ok": False, "error": str(refused)})
         except Exception as error:
             # What runs must go on, whatever is wrong here.
-            self._failed("a command failed", number, error)
+            self._fail(number, error)
 
-    def _failed(self, what: str, number: Any, error: Exception) -> None:
-        self._server.quiet.warn(what, error=error)
-        self._say({"id": number, "ok": False, "error": f"failed inside: {error!r}"})
+    def _answer(self, request: Request) -> Mapping[str, Any]:
+        return self._server.desk.answer(request, self._who)
 
-    def _reject(self, reason: str) -> None:
-        """Answer what is no command at all."""
+    def _fail(self, number: Any, error: Exception) -> None:
+        """Answer that something is wrong in here."""
+        self._server.quiet.warn("a command failed", error=error)
+        self._say({"id": number, "ok": False, "error": f"failed inside: {error!r}"[:1000]})
+
+    def _reject(self, reason: str, number: Any = None) -> None:
+        """Answer what is no command at all; with its number, if that is one."""
         self._server.quiet.warn(f"{self._who} has sent what is no command: {reason[:200]}")
-        self._say({"id": None, "ok": False, "error": reason})
+        known = number if isinstance(number, (int, str)) else None
+        self._say({"id": known, "ok": False, "error": reason})
 
     def _say(self, message: Mapping[str, Any]) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -319,16 +326,18 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if self._watch is None or transport is None or transport.is_closing():
             return
-        began = self._loop.time()
+        desk, number, pause = self._server.desk, self._watch.id, self._every
         if transport.get_write_buffer_size() > MOST_UNREAD:
-            self._server.desk.dropped += 1
+            desk.dropped += 1
         else:
+            began = time.perf_counter()
             try:
-                self._say({"id": self._watch.id, "ok": True, **self._server.desk.look()})
-            except Exception as error:
-                self._failed("a snapshot failed", self._watch.id, error)
-        # Of a large world snapshots are seldom.
-        pause = max(self._every, (self._loop.time() - began) / SHARE)
+                found = desk.look()
+                cost = (time.perf_counter() - began) * max(1, desk.watchers)
+                pause = max(pause, min(SELDOM, cost / SHARE))
+                self._say({"id": number, "ok": True, **found, "every": pause})
+            except Exception as error:  # the next one may be right
+                self._fail(number, error)
         self._timer = self._loop.call_later(pause, self._show)
 
     def _stop_watching(self) -> None:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cascade.control import census
-from cascade.runtime.explanations import explain
+from cascade.runtime.rules import PREFIX
 from cascade.runtime.ticket import WAITING
 
 if TYPE_CHECKING:
@@ -18,18 +18,29 @@ if TYPE_CHECKING:
     from cascade.spec.constraint import GlobalConstraint
 
 MOST = 100
-"""Runs, waiters and names in a snapshot at most; what is left out is counted."""
+"""Runs, waiters, resources and names in a snapshot at most, of all managers together."""
 MOST_HOLDERS = 10
 MOST_NODES = 200_000
 """Nodes that are looked at one by one at most; of larger worlds only totals are told."""
 
 
+def first(parts: Iterable[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the first `MOST` of all that some lists have; the last lists aren't made then."""
+    found: list[dict[str, Any]] = []
+    for part in parts:
+        found += part[: MOST - len(found)]
+        if len(found) == MOST:
+            break
+    return found
+
+
 def of_resources(manager: ResourceManager) -> list[dict[str, Any]]:
-    """Return the resources of a manager, with who holds them."""
+    """Return the resources of a manager, with who holds them; not those of live rules."""
     held = census.holders(manager)
     return [
         _of_resource(name, each, held.get(name, {}))
         for name, each in manager.statistics().resources.items()
+        if not name.startswith(PREFIX)
     ]
 
 
@@ -50,7 +61,7 @@ def _of_resource(name: str, each: ResourceStatistics, held: dict[str, float]) ->
     }
 
 
-def of_waiters(manager: ResourceManager, most: int = MOST) -> list[dict[str, Any]]:
+def of_waiters(manager: ResourceManager) -> list[dict[str, Any]]:
     """Return who waits and for what, in the order in which they stand; the first of them."""
     now = manager.now()
     return [
@@ -61,7 +72,7 @@ def of_waiters(manager: ResourceManager, most: int = MOST) -> list[dict[str, Any
             "waited": now - each.since,
             "sentence": str(each),
         }
-        for each in explain(manager, most)
+        for each in manager.explain(MOST)
     ]
 
 

@@ -259,7 +259,8 @@ class Engine:
             ValueError: `params` names something that the workflow doesn't declare.
             MissingInputError: parameters or environment variables have no value.
             UnknownRouteError: a router has no branch of the key that was computed.
-            GraphError: two variants of one call are in the graph, or the solver's order is wrong.
+            GraphError: two variants of one call are in the graph, the solver's order is wrong, or a
+                task comes after a branch that isn't chosen before the task has ended.
             InjectionError: a resource isn't registered, or resources need each other in a circle.
             SkippedError: the target was skipped.
             RunCancelledError: somebody outside of the program has cancelled it.

@@ -191,7 +191,7 @@ def explain(queue: GrantQueue, most: int | None = None) -> list[Waiting]:
 
     Args:
         queue: the queue.
-        most: of how many, the first ones; None: of all.
+        most: how many at most, the first ones; None: all.
     """
     now = queue._now()
     holders: dict[Resource, dict[str, None]] = {}

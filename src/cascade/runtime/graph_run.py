@@ -67,6 +67,7 @@ class GraphRun(ReadyQueue):
 
         Raises:
             SkippedError: the target, or a part of it, was skipped.
+            GraphError: a choice waits for somebody who waits for what it chooses.
             BaseException: what the first failing task raised.
         """
         graph = self.plan.graph
@@ -88,6 +89,8 @@ class GraphRun(ReadyQueue):
                     await self._run_ready_queue(done)
             else:
                 await self._run_ready_queue()
+                if self._choices is not None:
+                    self._choices.check_decided(self.plan.graph, self.states)
                 if self._machine is not None and self._machine not in self._skips:
                     return await self._run_machine()
             return self._result()
@@ -339,7 +342,7 @@ class GraphRun(ReadyQueue):
             if other != place:
                 self._let_go(branch)
                 self._give_up(branch)
-        if self.states[chosen] in (ENDED, SKIPPED):
+        if self.states[chosen] == ENDED or chosen in self._skips:
             self._take_branch(node)
             return
         if self._successors is self.plan.graph.successors:

@@ -580,8 +580,7 @@ class ReadyQueue(Run):
         bus = self.engine.bus_in_use
         if self.charged or (bus is not None and bus.hot) or self.states[node] != STARTED:
             self.node_ended(node, None)
-        else:
-            self.states[node] = ENDED
+        self.states[node] = ENDED  # also of a value from a cache, which is there only now
         graph = self.plan.graph
         wanted = graph.consumers[node]
         if wanted:

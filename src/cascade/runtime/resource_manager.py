@@ -30,7 +30,14 @@ from cascade.runtime.rules import PREFIX, Asker, Rules
 from cascade.runtime.ticket import HELD, RELEASED, WAITING, WITHDRAWN, Request, Ticket
 from cascade.runtime.timers import call_at
 from cascade.spec.amounts import MOST, UNITS, check_amount, to_units
-from cascade.spec.checks import check_duration, check_finite, check_name, check_priority, shown
+from cascade.spec.checks import (
+    check_duration,
+    check_finite,
+    check_name,
+    check_priority,
+    check_whole,
+    shown,
+)
 
 if TYPE_CHECKING:
     from cascade.ports import Connector
@@ -449,9 +456,18 @@ class ResourceManager(GrantQueue):
             self._take_returned()
         return statistics(self)
 
-    def explain(self) -> list[Waiting]:
-        """Return why each waiter waits, in the order in which they stand."""
-        return explain(self)
+    def explain(self, most: int | None = None) -> list[Waiting]:
+        """Return why each waiter waits, in the order in which they stand.
+
+        Args:
+            most: how many at most, the first ones; None: all.
+
+        Raises:
+            TypeError, ValueError: `most` isn't a whole number ≥ 1.
+        """
+        if most is not None:
+            check_whole("most", most, 1)
+        return explain(self, most)
 
     def lacking(self, request: Request) -> tuple[str, ...]:
         """Return the names of the resources that keep a new request waiting now."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cascade.errors import UnknownRouteError
+from cascade.errors import GraphError, UnknownRouteError
+from cascade.runtime.run import PENDING
 from cascade.spec.checks import shown
 
 if TYPE_CHECKING:
+    from cascade.graph.model import Graph
     from cascade.graph.routes import Routes
     from cascade.spec.routing import Router
 
@@ -63,6 +65,25 @@ class Choices:
             yield given_up
             stack.extend(self.routes.demands[given_up])
             stack.extend(self.routes.branches.get(given_up, ()))
+
+    def check_decided(self, graph: Graph, states: Sequence[int]) -> None:
+        """Check, when nothing is left to be run, that no choice waits for who waits for it.
+
+        Args:
+            graph: the graph of the run.
+            states: the state of each node.
+
+        Raises:
+            GraphError: one does; it names who comes after what.
+        """
+        for node, others in graph.order_only.items():
+            if states[node] == PENDING and node not in self._hopes:
+                for other in [other for other in others if other in self._hopes]:
+                    name, branch = graph.nodes[node].name, graph.nodes[other].name
+                    raise GraphError(
+                        f"{name!r} is to come after {branch!r}, which belongs to a branch of a "
+                        f"router and isn't chosen before {name!r} has ended"
+                    )
 
 
 def branch_of(router: Router[Any], key: Any) -> int:

@@ -222,7 +222,7 @@ class Run:
         """The run has ended: nothing of it is running any more."""
         if (bus := self.bus) is not None:
             now = self.loop.time()
-            bus.publish(RunFinished(self.run_id, now, _status(error), now - began, error))
+            bus.publish(RunFinished(self.run_id, now, status_of(error), now - began, error))
 
     def node_started(self, node: int) -> None:
         """A node begins."""
@@ -251,7 +251,7 @@ class Run:
             name = self.name_of(node)
             identity = self.node_id(node)
             bus.publish(
-                TaskFinished(self.run_id, now, identity, name, _status(error), duration, error)
+                TaskFinished(self.run_id, now, identity, name, status_of(error), duration, error)
             )
 
     def node_skipped(self, node: int, reason: str) -> None:
@@ -318,7 +318,8 @@ class Run:
         return ticket
 
 
-def _status(error: BaseException | None) -> Status:
+def status_of(error: BaseException | None) -> Status:
+    """Return how something has ended that has raised an error, or none."""
     if error is None:
         return "succeeded"
     ended_early = (asyncio.CancelledError, RunCancelledError, GeneratorExit)

@@ -34,6 +34,7 @@ import cascade as cs
 from cascade.ports import Connector
 from cascade.runtime.timers import wait_until
 from cascade.spec.checks import check_finite
+from observatory.agents.nudge import Nudge
 from observatory.networking.direct_channel import DirectChannel
 
 FLASH_TOPIC = "firefly/flash"
@@ -82,7 +83,7 @@ async def firefly_agent(
     agent_id: int,
     initial_phase: float,
     period: float,
-    nudge: float,
+    nudge: float | Nudge,
     neighbors: Sequence[DirectChannel],
     my_channel: DirectChannel,
     connector: Connector | None,
@@ -125,6 +126,9 @@ async def firefly_agent(
     Raises:
         TypeError, ValueError: an argument is no number or out of its range; it names the argument.
     """
+    if isinstance(nudge, Nudge):
+        nudge = nudge.seconds
+
     loop = asyncio.get_running_loop()
     if due is None:
         _check(agent_id, initial_phase, period, nudge, refractory_period, dissipation)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 from array import array
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict, dataclass
-from time import monotonic
 from typing import Any
 
 import numpy as np
 
 import cascade as cs
 from cascade.runtime.timers import wait_until
-from cascade.spec.checks import check_finite, check_whole
+from cascade.spec.checks import check_whole
 from observatory.agents.customer import DOORS, SLOT, State, customer_agent
-from observatory.experiments.until_first import until_first
+from observatory.experiments.checks import check_positive, check_seed
+from observatory.experiments.experiment import Experiment
 from observatory.networking.topology import most_square
 from observatory.percentiles import percentiles
 from observatory.reference.bottleneck import expected
@@ -52,11 +52,8 @@ class BottleneckConfig:
             raise ValueError(f"agents must be at most {MOST_AGENTS}, got {self.agents}")
         check_whole("slots", self.slots, 1)
         for name in ("think", "work", "duration"):
-            value = getattr(self, name)
-            if check_finite(name, value) <= 0:
-                raise ValueError(f"{name} must be above 0 seconds, got {value!r}")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise TypeError(f"seed must be a whole number, got {self.seed!r}")
+            check_positive(name, getattr(self, name))
+        check_seed(self.seed)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -193,7 +190,7 @@ View = Callable[["Bottleneck"], Coroutine[Any, Any, None]]
 """Shows an experiment that is under way; when it returns, the experiment ends."""
 
 
-class Bottleneck:
+class Bottleneck(Experiment[BottleneckSummary]):
     """One experiment, from its settings to its summary.
 
     Args:
@@ -208,6 +205,7 @@ class Bottleneck:
         view: View | None = None,
         states: array[float] | None = None,
     ) -> None:
+        super().__init__(view)
         self.config = config
         """The settings."""
         self.manager = cs.ResourceManager({SLOT: config.slots})
@@ -218,44 +216,19 @@ class Bottleneck:
         self.paused = False
         """Whether the doors are closed."""
         self._states = array("d", [0.0]) * config.agents if states is None else states
-        self._view = view
         self._changed = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._start = self._now = 0.0
-        self._began = self._ended = 0.0
-        self._virtual = False
 
-    async def run(self) -> BottleneckSummary:
-        """Run the experiment to its end and return the summary.
-
-        Cancelled, it stops all agents before it raises; `summary()` then tells how far it came.
-
-        Raises:
-            BaseException: what an agent raised, with a note that names it.
-        """
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         config = self.config
-        self._loop = loop = asyncio.get_running_loop()
-        self._virtual = getattr(loop, "virtual", False)
-        self._began = monotonic()
-        self._start = start = loop.time()
-        self.rounds = rounds = Rounds(config.agents, config.slots, start, self._states)
-        end = loop.create_task(wait_until(start + config.duration), name="end")
-        tasks = [end]
-        if self._view is not None:
-            tasks.append(loop.create_task(self._view(self), name="view"))
-        tasks += [loop.create_task(self._live(agent, rounds)) for agent in range(config.agents)]
+        self._over = self._start + config.duration
+        self.rounds = Rounds(config.agents, config.slots, self._start, self._states)
 
-        def stop_the_clock() -> None:
-            over = start + config.duration
-            self._now = over if end.done() else min(loop.time(), over)
-            rounds.pass_time(self._now)
+    async def _end(self) -> None:
+        await wait_until(self._over)
 
-        try:
-            await until_first(tasks, stop_the_clock)
-        finally:
-            self._ended = monotonic()
-            self._loop = None
-        return self.summary()
+    def _lives(self) -> Iterator[Coroutine[Any, Any, Any]]:
+        assert self.rounds is not None
+        return (self._live(agent, self.rounds) for agent in range(self.config.agents))
 
     async def _live(self, agent: int, rounds: Rounds) -> None:
         config = self.config
@@ -283,21 +256,13 @@ class Bottleneck:
         self._changed = True
         self.manager.set_gate(DOORS, open=not self.paused)
 
-    def summary(self) -> BottleneckSummary:
-        """Return what came out so far.
+    def _pass_time(self, now: float) -> None:
+        assert self.rounds is not None
+        self.rounds.pass_time(now)
 
-        Raises:
-            RuntimeError: the experiment hasn't begun.
-        """
+    def _summary(self, duration: float, elapsed: float) -> BottleneckSummary:
         rounds, config = self.rounds, self.config
-        if rounds is None:
-            raise RuntimeError("the experiment hasn't begun: nothing is recorded yet")
-        now, ended = self._now, self._ended
-        if self._loop is not None:  # it is under way
-            now = min(self._loop.time(), self._start + config.duration)
-            ended = monotonic()
-            rounds.pass_time(now)
-        duration = now - self._start
+        assert rounds is not None
         theory = None
         if not self._changed:
             answer = expected(config.agents, config.slots, config.think, config.work)
@@ -308,9 +273,9 @@ class Bottleneck:
             think=config.think,
             work=config.work,
             seed=config.seed,
-            time="virtual" if self._virtual else "real",
+            time=self.clock,
             duration=duration,
-            elapsed=ended - self._began,
+            elapsed=elapsed,
             rounds={
                 "total": sum(rounds.ended),
                 "min_per_agent": min(rounds.ended),

@@ -77,6 +77,8 @@ class Calculated(Fireflies):
 
     _world: _World | None = None
 
+    steerable = False
+
     def _check_config(self, config: FirefliesConfig) -> None:
         if config.limit is not None:
             raise ValueError(

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+from importlib import import_module
 
 
 def fireflies() -> None:
     """Run `observatory.experiments.run_fireflies.main`."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    from observatory.experiments.run_fireflies import main
-
-    main()
+    _run("run_fireflies")
 
 
 def bottleneck() -> None:
     """Run `observatory.experiments.run_bottleneck.main`."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    from observatory.experiments.run_bottleneck import main
-
-    main()
+    _run("run_bottleneck")
 
 
 def observatory() -> None:
     """Run `observatory.experiments.run_observatory.main`."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    from observatory.experiments.run_observatory import main
+    _run("run_observatory")
 
-    main()
+
+def _run(module: str) -> None:
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    import_module(f"observatory.experiments.{module}").main()

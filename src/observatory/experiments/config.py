@@ -12,6 +12,7 @@ from observatory.agents.kuramoto import (
     check_dissipation,
     check_refractory_period,
 )
+from observatory.experiments.checks import check_positive, check_seed
 from observatory.extras import require
 from observatory.networking.topology import (
     Topology,
@@ -88,18 +89,15 @@ class FirefliesConfig:
             raise ValueError(
                 f"num_agents must be at most {MOST_AGENTS}, got {shown(self.num_agents)}"
             )
-        if check_finite("period", self.period) <= 0:
-            raise ValueError(f"period must be above 0 seconds, got {self.period!r}")
+        check_positive("period", self.period)
         if check_finite("nudge", self.nudge) < 0:
             raise ValueError(f"nudge must be ≥ 0 seconds, got {self.nudge!r}")
-        if check_finite("duration", self.duration) <= 0:
-            raise ValueError(f"duration must be above 0 seconds, got {self.duration!r}")
+        check_positive("duration", self.duration)
         if self.limit is not None:
             check_whole("limit", self.limit, 1)
         if self.limit_holds not in ("step", "awake"):
             raise ValueError(f"limit_holds must be step or awake, got {self.limit_holds!r}")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise TypeError(f"seed must be a whole number, got {self.seed!r}")
+        check_seed(self.seed)
         check_topology(self.topology)
         if self.model not in ("fixed", "mirollo-strogatz", "kuramoto"):
             raise ValueError(

@@ -8,9 +8,10 @@ import io
 import os
 import random
 import signal
+import stat
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Annotated, Any, NoReturn
 
@@ -66,6 +67,14 @@ def seconds_option(*names: str, help: str) -> Any:
     return typer.Option(*names, parser=number, metavar="S", help=help)
 
 
+Visualize = Annotated[
+    bool | None,
+    typer.Option(
+        "--visualize/--no-visualize",
+        help="Show it, if stdout is a terminal that can (default).",
+    ),
+]
+"""Whether an experiment is shown in the terminal."""
 Still = Annotated[
     str | None,
     typer.Option("--still", metavar="FILE", help="Draw what is seen at the end, as SVG."),
@@ -97,6 +106,13 @@ def check_clock(time: str) -> None:
     """
     if time not in ("real", "virtual"):
         raise ValueError(f"time must be real or virtual, got {time!r}")
+
+
+def application(**options: Any) -> typer.Typer:
+    """Return a command line without the ornaments of typer."""
+    return typer.Typer(
+        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, **options
+    )
 
 
 class Console:
@@ -133,15 +149,33 @@ class Console:
             self.refuse(f"{option} must be a file that can be written, got {name!r}: {reason}")
 
     def check_files(self, files: Mapping[str, str | None]) -> None:
-        """Refuse files that can't be written, before anything runs.
+        """Refuse files that can't be written or are named twice, before anything runs.
 
         Args:
             files: names by option; None for an option that wasn't given.
+
+        Raises:
+            typer.Exit: one is refused; those that were made to see that are removed again.
         """
-        for option, name in files.items():
-            if name is not None:
+        options: dict[tuple[int, int], str] = {}
+        made: list[str] = []
+        try:
+            for option, name in files.items():
+                if name is None:
+                    continue
                 with self.refusing(option, name):
-                    os.close(os.open(name, os.O_WRONLY | os.O_CREAT, 0o666))
+                    if not os.path.lexists(name):
+                        made.append(name)
+                    status = _opened(name)
+                other = options.setdefault((status.st_dev, status.st_ino), option)
+                # Two may well share what isn't kept, such as /dev/null.
+                if other != option and stat.S_ISREG(status.st_mode):
+                    self.refuse(f"{option} must be another file than {other}, got {name!r}")
+        except typer.Exit:
+            for name in made:
+                with suppress(OSError):
+                    os.unlink(name)
+            raise
 
     def main(self, app: typer.Typer) -> NoReturn:
         """Run the command and end the program.
@@ -206,6 +240,15 @@ def run(work: Coroutine[Any, Any, Any], *, virtual: bool) -> int:
         whole.close()
         work.close()
     return 0
+
+
+def _opened(name: str) -> os.stat_result:
+    """Open a file for writing, make it if it isn't there, and return what it is."""
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _end_at_once(*_: object) -> None:

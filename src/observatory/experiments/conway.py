@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict, dataclass
-from time import monotonic
 from typing import Any
 
 import cascade as cs
 from observatory.agents.cell import INBOX, Rule, cell_agent, life
 from observatory.experiments.conway_config import RANDOM, ConwayConfig
+from observatory.experiments.experiment import Experiment
 from observatory.experiments.generations import Generations
-from observatory.experiments.until_first import until_first
 from observatory.networking.direct_channel import DirectChannel
 from observatory.networking.topology import moore_neighbors
 from observatory.percentiles import percentiles
@@ -83,7 +82,7 @@ def channel_of(cell: int) -> DirectChannel:
     return DirectChannel(owner_id=cell, capacity=INBOX, overflow="error")
 
 
-class Conway:
+class Conway(Experiment[ConwaySummary]):
     """One experiment, from its settings to its summary.
 
     Args:
@@ -104,6 +103,7 @@ class Conway:
         rule_of: Callable[[int], Rule] = lambda cell: life,
         channel_of: Callable[[int], DirectChannel] = channel_of,
     ) -> None:
+        super().__init__(view)
         self.config = config
         """The settings."""
         self.manager = cs.ResourceManager()
@@ -115,55 +115,27 @@ class Conway:
         self._first = config.first()
         self._channels = [channel_of(cell) for cell in range(config.cells)]
         self._rule_of = rule_of
-        self._view = view
         self._states = states
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._over: asyncio.Event | None = None
-        self._running = 0
-        self._start = self._now = 0.0
-        self._began = self._ended = 0.0
-        self._virtual = False
-
-    async def run(self) -> ConwaySummary:
-        """Run the experiment to its end and return the summary.
-
-        Cancelled, it stops all agents before it raises; `summary()` then tells how far it came.
-
-        Raises:
-            BaseException: what an agent raised, with a note that names it.
-        """
-        config = self.config
-        self._loop = loop = asyncio.get_running_loop()
-        self._virtual = getattr(loop, "virtual", False)
-        self._began = monotonic()
-        self._start = loop.time() + (0.0 if self._virtual else LEAD * config.cells)
-        self.generations = generations = Generations(
-            self._first, self._start, config.interval, loop.time, self._states
-        )
-        self._over = over = asyncio.Event()
+        self._all_ended = asyncio.Event()
         self._running = config.cells
-        tasks: list[asyncio.Task[Any]] = [loop.create_task(over.wait(), name="end")]
-        if self._view is not None:
-            tasks.append(loop.create_task(self._view(self), name="view"))
-        alive = self._first.ravel().tolist()
-        tasks += [
-            loop.create_task(self._live(cell, alive[cell], generations, over))
-            for cell in range(config.cells)
-        ]
 
-        def stop_the_clock() -> None:
-            self._now = loop.time()
+    def _lead(self) -> float:
+        return LEAD * self.config.cells
 
-        try:
-            await until_first(tasks, stop_the_clock)
-        finally:
-            self._ended = monotonic()
-            self._loop = None
-        return self.summary()
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.generations = Generations(
+            self._first, self._start, self.config.interval, loop.time, self._states
+        )
 
-    async def _live(
-        self, cell: int, alive: bool, generations: Generations, over: asyncio.Event
-    ) -> None:
+    async def _end(self) -> None:
+        await self._all_ended.wait()
+
+    def _lives(self) -> Iterator[Coroutine[Any, Any, Any]]:
+        assert self.generations is not None
+        for cell, alive in enumerate(self._first.ravel().tolist()):
+            yield self._live(cell, alive, self.generations)
+
+    async def _live(self, cell: int, alive: bool, generations: Generations) -> None:
         """Live the life of one cell, then wait until the last one has lived its own."""
         config = self.config
         workflow = cell_agent(
@@ -186,21 +158,12 @@ class Conway:
         await cs.Engine(resource_manager=self.manager).run(workflow, use_vm=True)
         self._running -= 1
         if not self._running:
-            over.set()
-        await over.wait()
+            self._all_ended.set()
+        await self._all_ended.wait()
 
-    def summary(self) -> ConwaySummary:
-        """Return what came out so far.
-
-        Raises:
-            RuntimeError: the experiment hasn't begun.
-        """
+    def _summary(self, duration: float, elapsed: float) -> ConwaySummary:
         made, config = self.generations, self.config
-        if made is None:
-            raise RuntimeError("the experiment hasn't begun: nothing is recorded yet")
-        now, ended = self._now, self._ended
-        if self._loop is not None:  # it is under way
-            now, ended = self._loop.time(), monotonic()
+        assert made is not None
         drawn = config.pattern == RANDOM
         late: dict[str, float | None] = {"p50": None, "p99": None, "max": None}
         if made.lateness:
@@ -217,9 +180,9 @@ class Conway:
             seed=config.seed if drawn else None,
             interval=config.interval,
             limit=config.limit,
-            time="virtual" if self._virtual else "real",
-            duration=max(0.0, now - self._start),
-            elapsed=ended - self._began,
+            time=self.clock,
+            duration=duration,
+            elapsed=elapsed,
             generations={"wanted": config.generations, "whole": made.whole},
             steps=made.steps,
             alive={"first": int(self._first.sum()), "last": made.alive},

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascade.spec.checks import check_finite, check_whole
+from observatory.experiments.checks import check_seed
 from observatory.reference.conway import World
 
 RANDOM = "random"
@@ -69,8 +70,7 @@ class ConwayConfig:
             raise ValueError(f"pattern must be one of {PATTERN_NAMES}, got {self.pattern!r}")
         if not 0 <= check_finite("density", self.density) <= 1:
             raise ValueError(f"density must be from 0 to 1, got {self.density!r}")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise TypeError(f"seed must be a whole number, got {self.seed!r}")
+        check_seed(self.seed)
 
     @property
     def cells(self) -> int:

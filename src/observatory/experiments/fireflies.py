@@ -18,6 +18,7 @@ from cascade.connectors.local import LocalBroker, LocalBusConnector
 from cascade.ports import Connector
 from cascade.runtime.timers import wait_until
 from observatory.agents.kuramoto import firefly_agent
+from observatory.agents.nudge import Nudge
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.recorder import Recorder, Summary
 from observatory.experiments.strict import until_too_late
@@ -91,6 +92,9 @@ class Fireflies:
         ValueError: agents don't know the model.
     """
 
+    steerable = True
+    """Whether what it is told while it runs has an effect: rules, a new limit, a new nudge."""
+
     def __init__(
         self,
         config: FirefliesConfig,
@@ -111,6 +115,8 @@ class Fireflies:
         """The settings."""
         self.manager = cs.ResourceManager()
         """The one manager of all agents."""
+        self.nudge = Nudge(config.nudge)
+        """What all agents are nudged by; it may be changed while they run."""
         if config.limit is not None:
             self.manager.set_capacity({SLOT: config.limit})
         self.recorder: Recorder | None = None
@@ -138,8 +144,8 @@ class Fireflies:
         """Raise if settings are for something else than agents."""
         if config.model == "kuramoto":
             raise ValueError(
-                "model must be fixed or mirollo-strogatz with agents, got 'kuramoto': "
-                "that one needs --engine reference"
+                "model must be fixed or mirollo-strogatz with agents (kuramoto needs "
+                "--engine reference), got 'kuramoto'"
             )
 
     async def run(self) -> Summary:
@@ -268,7 +274,7 @@ class Fireflies:
             agent_id=agent,
             initial_phase=phase,
             period=config.period,
-            nudge=config.nudge,
+            nudge=self.nudge,
             neighbors=neighbors,
             my_channel=self._channels[agent],
             connector=self._connector,
@@ -365,6 +371,11 @@ class Fireflies:
     def _lateness(self) -> float | None:
         """Return p99 of the lateness of the latest flashes, in seconds."""
         return self._begun().recent_lateness(min(self.config.num_agents, RECENT_FLASHES))
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to tell of."""
+        return self.recorder is not None
 
     def _begun(self) -> Recorder:
         if self.recorder is None:

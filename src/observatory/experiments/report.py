@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,11 @@ def print_summary(summary: Summary) -> None:
                 f"{number(active['max'], '.0f')} at most",
             ),
         )
+    print_rows(rows)
+
+
+def print_rows(rows: Iterable[tuple[str, str]]) -> None:
+    """Print a table of names and what they stand for."""
     for name, text in rows:
         print(f"{name:>9}  {text}")
 

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 
 if __name__ == "__main__":
     # Ctrl-C while the imports below are under way ends the program like any other Ctrl-C. At once:
     # an exception could get lost in what is being imported.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
-from functools import partial
 from typing import Annotated
 
 from observatory.experiments import console
 from observatory.experiments.bottleneck import Bottleneck, BottleneckConfig, BottleneckSummary
 from observatory.experiments.bottleneck_view import BottleneckView
-from observatory.experiments.report import present
-from observatory.visualization.terminal import can_show
+from observatory.experiments.conducting import conduct, showing
+from observatory.experiments.report import print_rows
 
 # isort: split
 import typer  # after the console, which says what is missing
@@ -30,7 +28,7 @@ __all__ = ["app", "main"]
 
 _console = console.Console("bottleneck")
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = console.application()
 """The command line as a typer application."""
 
 
@@ -49,13 +47,7 @@ def bottleneck(
     duration: Annotated[
         float, console.seconds_option("--duration", help="Seconds it lasts.")
     ] = 3000.0,
-    visualize: Annotated[
-        bool | None,
-        typer.Option(
-            "--visualize/--no-visualize",
-            help="Show it, if stdout is a terminal that can (default).",
-        ),
-    ] = None,
+    visualize: console.Visualize = None,
     still: console.Still = None,
     cast: console.Cast = None,
     seed: Annotated[
@@ -80,16 +72,12 @@ def bottleneck(
     _console.check_files(
         {"--summary": None if summary == "-" else summary, "--still": still, "--cast": cast}
     )
-    terminal = visualize is not False and can_show(sys.stdout, os.environ)
-    if terminal or still is not None or cast is not None:
-        view = BottleneckView(config, terminal=terminal, still=still, cast=cast)
+    if shown := showing(visualize, still, cast):
+        view = BottleneckView(config, shown)
         experiment = Bottleneck(config, view.run, view.grid.states)
     else:
         experiment = Bottleneck(config)
-    exit_code = console.run(experiment.run(), virtual=time == "virtual")
-    if experiment.rounds is not None:
-        result = experiment.summary()
-        present(result.as_dict(), partial(_print_summary, result), summary)
+    exit_code = conduct(experiment, _print_summary, summary, virtual=time == "virtual")
     if exit_code:
         raise typer.Exit(exit_code)
 
@@ -129,8 +117,7 @@ def _print_summary(summary: BottleneckSummary) -> None:
                 f"mean wait {seconds(summary.expected['waiting_s'])}",
             )
         )
-    for name, text in rows:
-        print(f"{name:>9}  {text}")
+    print_rows(rows)
 
 
 def main() -> None:

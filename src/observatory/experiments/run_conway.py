@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 
 if __name__ == "__main__":
     # Ctrl-C while the imports below are under way ends the program like any other Ctrl-C. At once:
     # an exception could get lost in what is being imported.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
-from functools import partial
 from typing import Annotated
 
 from observatory.experiments import console
+from observatory.experiments.conducting import conduct, showing
 from observatory.experiments.conway import Conway, ConwaySummary
 from observatory.experiments.conway_config import DENSITY, PATTERN_NAMES, RANDOM, ConwayConfig
 from observatory.experiments.conway_view import ConwayView
-from observatory.experiments.report import present
-from observatory.visualization.terminal import can_show
+from observatory.experiments.report import print_rows
 
 # isort: split
 import typer  # after the console, which says what is missing
@@ -31,7 +29,7 @@ __all__ = ["app", "main"]
 
 _console = console.Console("conway")
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = console.application()
 """The command line as a typer application."""
 
 
@@ -66,13 +64,7 @@ def conway(
     seed: Annotated[
         int | None, console.whole_option("--seed", help="Where a random world comes from.")
     ] = None,
-    visualize: Annotated[
-        bool | None,
-        typer.Option(
-            "--visualize/--no-visualize",
-            help="Show it, if stdout is a terminal that can (default).",
-        ),
-    ] = None,
+    visualize: console.Visualize = None,
     still: console.Still = None,
     cast: console.Cast = None,
     time: console.Clock = "real",
@@ -99,18 +91,14 @@ def conway(
     _console.check_files(
         {"--summary": None if summary == "-" else summary, "--still": still, "--cast": cast}
     )
-    terminal = visualize is not False and can_show(sys.stdout, os.environ)
-    if terminal or still is not None or cast is not None:
-        view = ConwayView(config, terminal=terminal, still=still, cast=cast)
+    if shown := showing(visualize, still, cast):
+        view = ConwayView(config, shown)
         experiment = Conway(config, view.run, view.grid.states)
     else:
         experiment = Conway(config)
-    exit_code = console.run(experiment.run(), virtual=time == "virtual")
-    if experiment.generations is not None:
-        result = experiment.summary()
-        present(result.as_dict(), partial(print_summary, result), summary)
-        if result.step_errors and not exit_code:
-            exit_code = 1
+    exit_code = conduct(experiment, print_summary, summary, virtual=time == "virtual")
+    if experiment.generations is not None and experiment.generations.errors:
+        exit_code = exit_code or 1
     if exit_code:
         raise typer.Exit(exit_code)
 
@@ -152,8 +140,7 @@ def print_summary(summary: ConwaySummary) -> None:
                 f"p50 {late['p50']:.4f} s, p99 {late['p99']:.4f} s, max {late['max']:.4f} s",
             )
         )
-    for name, text in rows:
-        print(f"{name:>9}  {text}")
+    print_rows(rows)
 
 
 def main() -> None:

@@ -16,22 +16,24 @@ if __name__ == "__main__":
 
 import asyncio
 import typing
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cascade.control import LocalControl, control_from_environment, is_switched_on
 from cascade.errors import MissingExtraError
 from cascade.ports import Connector
-from cascade.spec.checks import check_finite, check_whole
+from cascade.spec.checks import check_whole
 from observatory.experiments import console
 from observatory.experiments.calculated import Calculated
+from observatory.experiments.checks import check_positive
+from observatory.experiments.conducting import conduct
 from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig, Model
 from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
-from observatory.experiments.report import present, print_moment, print_summary
+from observatory.experiments.report import print_moment, print_summary
 from observatory.experiments.strict import EXIT_CODE, TooLateError
 from observatory.experiments.view import FirefliesView
+from observatory.experiments.web_view import Web, WebCommand, WebView, open_page, together
 from observatory.extras import require
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.topology import Topology, moore_neighbors
@@ -136,12 +138,11 @@ async def run_experiment(
         TypeError, ValueError: an argument is no number or out of its range; the error names it.
     """
     # The settings have shorter names, and an error is to speak of the argument that was given.
-    if check_finite("duration_seconds", duration_seconds) <= 0:
-        raise ValueError(f"duration_seconds must be above 0 seconds, got {duration_seconds!r}")
+    check_positive("duration_seconds", duration_seconds)
     if concurrency_limit is not None:
         check_whole("concurrency_limit", concurrency_limit, 1)
-    if strict is not None and check_finite("strict", strict) <= 0:
-        raise ValueError(f"strict must be above 0 seconds, got {strict!r}")
+    if strict is not None:
+        check_positive("strict", strict)
     config = FirefliesConfig(
         num_agents=num_agents,
         period=period,
@@ -196,6 +197,7 @@ def _experiment(
     record: str | Path | None = None,
     strict: float | None = None,
     control: Connector | None = None,
+    page: WebView | None = None,
 ) -> Fireflies:
     terminal = visible and can_show(sys.stdout, os.environ)
     view = None
@@ -208,7 +210,7 @@ def _experiment(
         connector=connector,
         watch=print_moment if visible and not terminal else None,
         watch_interval=interval,
-        view=None if view is None else view.run,
+        view=together([each.run for each in (view, page) if each is not None]),
         record=record,
         strict=strict,
         control=control,
@@ -232,11 +234,11 @@ def _control(wanted: bool, name: str | None, time: str) -> LocalControl | None:
         raise ValueError(f"control-{error}") from None
 
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = console.application()
 """The command line as a typer application."""
 
 
-@app.command(help="Fireflies, each an agent with its own engine, fall into step.")
+@app.command(cls=WebCommand, help="Fireflies, each an agent with its own engine, fall into step.")
 def fireflies(
     agents: Annotated[
         int, console.whole_option("--agents", help="How many agents there are.")
@@ -361,6 +363,7 @@ def fireflies(
         str | None,
         typer.Option("--log", metavar="FILE", help="Write metrics as JSON lines."),
     ] = None,
+    web: Web = None,
 ) -> None:
     """Run the experiment from the command line."""
     try:
@@ -381,8 +384,8 @@ def fireflies(
             half_width=half_width,
         )
         console.check_clock(time)
-        if strict is not None and check_finite("strict", strict) <= 0:
-            raise ValueError(f"strict must be above 0 milliseconds, got {strict!r}")
+        if strict is not None:
+            check_positive("strict", strict, "milliseconds")
         if engine not in ENGINES:
             raise ValueError(f"engine must be agents or reference, got {engine!r}")
         if palette not in PALETTES:
@@ -393,7 +396,8 @@ def fireflies(
     aggregator = None if log is None else MetricsAggregator(log)
     # Python gives None for a stdout that was closed before the start; print() knows that.
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
-    visible = on_terminal if visualize is None else visualize
+    visible = on_terminal and web is None if visualize is None else visualize
+    page = open_page(_console, web, PALETTES[palette], virtual=time == "virtual")
     files: dict[str, str | Path | None] = {"still": still, "cast": cast}
     if record is not None:
         try:
@@ -412,6 +416,7 @@ def fireflies(
             record=record,
             strict=None if strict is None else strict / 1000,
             control=_control(control, control_name, time),
+            page=page,
         )
     except ValueError as error:
         _console.refuse(f"--{error}")
@@ -421,6 +426,7 @@ def fireflies(
             "--still": still,
             "--cast": cast,
             "--record": record,
+            "--log": log,
         }
     )
     if aggregator is not None:
@@ -429,17 +435,16 @@ def fireflies(
             aggregator.open()
     if (hint := config.shape_hint()) is not None:
         print(hint, file=sys.stderr)
+    if page is not None:
+        print(f"open {page.url}", file=sys.stderr, flush=True)
     too_late: TooLateError | None = None
     try:
-        exit_code = console.run(experiment.run(), virtual=time == "virtual")
+        exit_code = conduct(experiment, print_summary, summary, virtual=time == "virtual")
     except TooLateError as error:
         too_late, exit_code = error, EXIT_CODE
     finally:
         if aggregator is not None:
             aggregator.close()
-    if experiment.recorder is not None:
-        result = experiment.summary()
-        present(result.as_dict(), partial(print_summary, result), summary)
     if too_late is not None:
         print(f"fireflies: {too_late} (--strict)", file=sys.stderr)
     if exit_code:

@@ -83,12 +83,7 @@ class LazyCommands(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-app = typer.Typer(
-    cls=LazyCommands,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+app = console.application(cls=LazyCommands)
 """The command line as a typer application."""
 
 

@@ -26,7 +26,7 @@ __all__ = ["app", "main"]
 
 _console = console.Console("plot")
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = console.application()
 """The command line as a typer application."""
 
 

@@ -27,15 +27,8 @@ from observatory.experiments.sweep.plan import Run, Sweep
 from observatory.experiments.sweep.progress import Progress
 from observatory.experiments.sweep.running import Failure, finished, run_all
 from observatory.experiments.sweep.settings import Value
-from observatory.experiments.sweep.store import StoreError, opened
-from observatory.experiments.sweep.table import (
-    SUMMARY,
-    TABLE,
-    estimates,
-    printed,
-    rows_of,
-    write_tables,
-)
+from observatory.experiments.sweep.store import OUTCOMES, StoreError, opened
+from observatory.experiments.sweep.table import estimates, printed, rows_of, write_tables
 
 # isort: split
 import typer  # after the console, which says what is missing
@@ -46,7 +39,7 @@ MOST_FAILURES_TOLD = 5
 """How many failed runs are told one by one."""
 _console = console.Console("sweep")
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = console.application()
 """The command line as a typer application."""
 
 
@@ -102,6 +95,8 @@ def sweep(
         _console.refuse(str(error))
     except MissingExtraError as error:
         _console.refuse(f"{error}; or use --no-figure")
+    if not out:
+        _console.refuse("--out must be a directory that can be written, got ''")
     plan, runs = _planned(vary or [], fixed or [], replications, seed)
     directory = Path(out)
     with ExitStack() as stack:
@@ -151,7 +146,7 @@ def _run(plan: Sweep, runs: list[Run], directory: Path, jobs: int, picture: bool
     ]
     if missing:
         # What is about an earlier state of the directory would be taken for this one.
-        for name in (TABLE, SUMMARY, figure.FIGURE):
+        for name in OUTCOMES:
             (directory / name).unlink(missing_ok=True)
     failures: list[Failure] = []
     progress = Progress(len(runs), len(runs) - len(missing))

@@ -72,3 +72,7 @@ class Showing:
         grid = app.grid_view
         layout = Layout.natural(grid.width, grid.height, StatusBar.HEIGHT)
         Path(self.still).write_text(still(layout, *app.picture(layout, now)), encoding="utf-8")
+
+
+NOWHERE = Showing()
+"""A view that nobody sees."""

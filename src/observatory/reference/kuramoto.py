@@ -139,7 +139,11 @@ def _pulled(points: Points, field: complex, coupling: float, time: float) -> Poi
     if size == 0.0:
         return points
     u = field / size * math.tanh(coupling * size * time / 2)
-    return np.asarray((points + u) / (1.0 + u.conjugate() * points))
+    below = u.conjugate() * points
+    below += 1.0
+    moved = points + u
+    moved /= below
+    return moved
 
 
 def _not_negative(name: str, value: float) -> float:

@@ -25,6 +25,7 @@ from observatory.experiments.bottleneck import (
     Rounds,
 )
 from observatory.experiments.bottleneck_view import BottleneckView
+from observatory.experiments.showing import Showing
 from observatory.visualization.layout import Layout
 
 SMALL = BottleneckConfig(agents=50, slots=4, think=2.0, work=0.2, duration=400.0, seed=1)
@@ -162,7 +163,7 @@ def test_bad_settings(change: dict[str, Any], message: str) -> None:
 
 def test_the_picture_shows_what_each_agent_does(tmp_path: Path) -> None:
     config = BottleneckConfig(agents=100, slots=7, think=1.0, work=0.5, duration=20.0, seed=2)
-    view = BottleneckView(config, still=tmp_path / "still.svg", cast=tmp_path / "cast")
+    view = BottleneckView(config, Showing(still=tmp_path / "still.svg", cast=tmp_path / "cast"))
     experiment = Bottleneck(config, view.run, view.grid.states)
     run_virtual(experiment.run())
     states = list(view.grid.states)

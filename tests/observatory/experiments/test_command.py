@@ -30,7 +30,7 @@ def test_ctrl_c_while_it_imports_ends_it_in_silence() -> None:
         "import builtins, os, signal, observatory.experiments.command\n"
         "real = builtins.__import__\n"
         "def slow(name, *rest, **more):\n"
-        "    if name == 'observatory.experiments.run_fireflies':\n"
+        "    if name == 'typer':\n"
         "        os.kill(os.getpid(), signal.SIGINT)\n"
         "    return real(name, *rest, **more)\n"
         "builtins.__import__ = slow\n"

@@ -25,6 +25,7 @@ from observatory.experiments.conway import Conway, ConwaySummary, channel_of
 from observatory.experiments.conway_config import ConwayConfig
 from observatory.experiments.conway_view import ConwayView
 from observatory.experiments.generations import WRONGLY_ALIVE
+from observatory.experiments.showing import Showing
 from observatory.networking.direct_channel import DirectChannel
 from observatory.visualization.layout import Layout
 
@@ -222,7 +223,7 @@ def test_there_is_no_summary_before_the_start() -> None:
 
 
 def test_the_picture_and_the_text_are_those_of_the_last_generation(tmp_path: Path) -> None:
-    view = ConwayView(SMALL, still=tmp_path / "still.svg", cast=tmp_path / "cast")
+    view = ConwayView(SMALL, Showing(still=tmp_path / "still.svg", cast=tmp_path / "cast"))
     experiment = Conway(SMALL, view.run, view.grid.states)
     summary = run_virtual(experiment.run())
     assert sum(state > 0 for state in view.grid.states) == summary.alive["last"]

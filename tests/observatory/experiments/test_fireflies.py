@@ -182,7 +182,7 @@ def test_agents_that_all_hear_each_other_share_what_they_need_for_it() -> None:
 
 def test_agents_know_no_mean_field() -> None:
     with pytest.raises(ValueError, match="model must be fixed or mirollo-strogatz with agents"):
-        Fireflies(FirefliesConfig(model="kuramoto"))
+        Fireflies(FirefliesConfig(model="kuramoto", topology="complete"))
 
 
 @pytest.mark.parametrize("limit", [100, 101, 10_000])

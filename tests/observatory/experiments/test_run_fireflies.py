@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import json
 import math
 import os
@@ -11,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -393,6 +395,28 @@ def test_a_refused_command_leaves_no_files(fireflies: Command, tmp_path: Path) -
     files += ["--record", tmp_path / "record"]
     refusal(fireflies(*files, "--limit", "0"))
     assert list(tmp_path.iterdir()) == []
+    refusal(fireflies(*files, "--still", tmp_path / "missing" / "still.svg"))
+    refusal(fireflies(*files, "--still", tmp_path / "record"))
+    assert list(tmp_path.iterdir()) == []
+
+
+FILES = ["--summary", "--still", "--cast", "--record", "--log"]
+
+
+@pytest.mark.parametrize(("one", "other"), [*itertools.combinations(FILES, 2)])
+def test_no_two_options_write_into_one_file(
+    fireflies: Command, tmp_path: Path, one: str, other: str
+) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_text("mine")
+    link.symlink_to(file)
+    line = refusal(fireflies(*SMALL, other, file, one, link))
+    assert f"{other} must be another file than {one}, got " in line
+    assert file.read_text() == "mine"
+
+
+def test_what_isnt_kept_may_be_shared(fireflies: Command) -> None:
+    assert fireflies(*SMALL, "--still", os.devnull, "--log", os.devnull).code == 0
 
 
 # --- as a typer application -------------------------------------------------------------------
@@ -450,8 +474,9 @@ def test_what_doesnt_go_to_a_terminal_is_free_of_codes() -> None:
     assert codes == {"\n"}
 
 
-def test_a_reader_that_has_enough_ends_the_run_without_a_traceback() -> None:
+def test_a_reader_that_has_enough_ends_the_run_without_a_traceback(tmp_path: Path) -> None:
     endless = [*PROGRAM, "--agents", "9", "--period", "0.5", "--duration", "600", "--visualize"]
+    endless += ["--summary", str(tmp_path / "summary.json")]
     ended = subprocess.run(
         ["sh", "-c", f"{shlex.join(endless)} | head -1"],
         capture_output=True,
@@ -461,6 +486,11 @@ def test_a_reader_that_has_enough_ends_the_run_without_a_traceback() -> None:
     )
     assert len(ended.stdout.splitlines()) == 1
     assert ended.stderr == ""
+    # How far it came is kept all the same; the shell may be done before.
+    give_up = time.monotonic() + 30
+    while not (tmp_path / "summary.json").stat().st_size and time.monotonic() < give_up:
+        time.sleep(0.01)
+    assert json.loads((tmp_path / "summary.json").read_text())["duration"] >= 1
 
 
 @pytest.mark.parametrize("buffering", [{}, {"PYTHONUNBUFFERED": "1"}])

@@ -286,6 +286,9 @@ def test_what_is_not_valid_is_refused_in_one_line_before_anything_is_made(
 
 def test_a_directory_is_needed(sweep: Command, tmp_path: Path) -> None:
     assert sweep().err == "sweep: Missing option '--out'.\n"
+    outcome = sweep("--out", "")
+    assert outcome.code == 2
+    assert outcome.err == "sweep: --out must be a directory that can be written, got ''\n"
     (tmp_path / "file").write_text("")
     outcome = sweep("--out", tmp_path / "file")
     assert outcome.code == 2

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from observatory.experiments.sweep.axes import Axis
 from observatory.experiments.sweep.plan import Point, Sweep
 from observatory.experiments.sweep.settings import said
-from observatory.experiments.sweep.store import write_text
+from observatory.experiments.sweep.store import FIGURE, write_text
 from observatory.experiments.sweep.table import Estimate
 from observatory.extras import require
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FIGURE = "heatmap.svg"
-"""The picture."""
 MOST_PANELS = 36
 """Heat maps side by side at most."""
 MOST_WRITTEN = 120

@@ -15,6 +15,14 @@ DESCRIPTION = "sweep.json"
 """Says what the sweep in a directory is."""
 RUNS = "runs"
 """The directory in it with the files of the runs."""
+TABLE = "table.csv"
+"""A line for each run."""
+SUMMARY = "summary.csv"
+"""A line for each point and metric."""
+FIGURE = "heatmap.svg"
+"""The picture."""
+OUTCOMES = (TABLE, SUMMARY, FIGURE)
+"""What is made of all runs together, and anew each time."""
 UNFINISHED = ".part"
 """How the name of a file ends that is being written."""
 
@@ -33,16 +41,16 @@ def opened(directory: Path, sweep: Sweep, *, extend: bool = False) -> Iterator[N
     Args:
         directory: made if it isn't there.
         sweep: what will be run.
-        extend: also take a directory that holds another sweep; runs that both have in common
-            stay as they are.
+        extend: also take a directory that holds another sweep, or a table or a picture of no
+            sweep; runs that both sweeps have in common stay as they are.
 
     Raises:
-        StoreError: it holds another sweep, or one that is under way.
+        StoreError: it holds one of these, or a sweep that is under way.
         OSError: it can't be made or written to.
     """
     import fcntl  # where there is none, there are no process tasks either
 
-    (directory / RUNS).mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     lock = os.open(directory, os.O_RDONLY)
     try:
         try:
@@ -52,14 +60,30 @@ def opened(directory: Path, sweep: Sweep, *, extend: bool = False) -> Iterator[N
         described = _difference(directory / DESCRIPTION, sweep)
         if described and not extend:
             raise StoreError(f"it holds {described}; --extend goes on with the new one")
+        if described is None and not extend:
+            _check_free(directory)
         if described != "":
             write_json(directory / DESCRIPTION, sweep.as_dict())
-        for place in (directory, directory / RUNS):
-            for left in place.glob(f"*{UNFINISHED}"):
-                left.unlink()
+        (directory / RUNS).mkdir(exist_ok=True)
+        _remove_unfinished(directory)
         yield
     finally:
         os.close(lock)
+
+
+def _check_free(directory: Path) -> None:
+    """Raise if a directory without a sweep holds a file that one would take the place of."""
+    for name in OUTCOMES:
+        if (directory / name).exists():
+            raise StoreError(f"it holds a {name} of no sweep; --extend overwrites it")
+
+
+def _remove_unfinished(directory: Path) -> None:
+    """Remove what a killed sweep was writing, and nothing that somebody else may have there."""
+    for name in (DESCRIPTION, *OUTCOMES, f"{RUNS}/*.json"):
+        for left in directory.glob(f"{name}.*{UNFINISHED}"):
+            if left.suffixes[-2][1:].isdecimal():
+                left.unlink()
 
 
 def _difference(file: Path, sweep: Sweep) -> str | None:

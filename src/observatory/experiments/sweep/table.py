@@ -13,13 +13,9 @@ from typing import Any
 from observatory.experiments.sweep.measure import METRICS
 from observatory.experiments.sweep.plan import Point, Run, Sweep
 from observatory.experiments.sweep.settings import said
-from observatory.experiments.sweep.store import write_text
+from observatory.experiments.sweep.store import SUMMARY, TABLE, write_text
 from observatory.student import interval
 
-TABLE = "table.csv"
-"""A line for each run."""
-SUMMARY = "summary.csv"
-"""A line for each point and metric."""
 SHOWN = {"order": "R", "utilisation": "use", "queue": "queue", "wait_s": "wait s"}
 """The metrics that are printed, and what stands above them."""
 

@@ -124,6 +124,31 @@ def test_what_was_left_half_written_is_removed(place: Path) -> None:
         assert not [*place.rglob("*.part")]
 
 
+def test_what_somebody_else_has_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    kept = [tmp_path / "film.mkv.part", tmp_path / "table.csv.old.part", tmp_path / "notes.txt"]
+    kept.append(tmp_path / "runs" / "a.json.part")
+    for file in kept:
+        file.write_text("mine")
+    with opened(tmp_path, SWEEP):
+        assert [file.read_text() for file in kept] == ["mine"] * len(kept)
+
+
+@pytest.mark.parametrize("name", ["table.csv", "summary.csv", "heatmap.svg"])
+def test_a_table_or_a_picture_of_no_sweep_is_overwritten_only_if_that_is_said(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(StoreError) as refused, opened(tmp_path, SWEEP):
+        pass
+    assert str(refused.value) == f"it holds a {name} of no sweep; --extend overwrites it"
+    assert [*tmp_path.iterdir()] == [tmp_path / name]
+    with opened(tmp_path, SWEEP, extend=True):
+        pass
+    with opened(tmp_path, SWEEP):
+        pass
+
+
 @pytest.mark.parametrize(
     ("other", "said"),
     [

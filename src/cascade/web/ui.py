@@ -1,0 +1,152 @@
+"""UserInterface: a page for all programs that can be steered, and the runs in them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import Any
+
+from cascade.control.place import check_program_name
+from cascade.control.quiet import QuietLog
+from cascade.web import require
+from cascade.web.conversation import converse, encode
+from cascade.web.files import routes_of
+from cascade.web.outbox import Outbox
+from cascade.web.programs import Choice, seen, steer
+from cascade.web.server import LocalServer
+
+require()
+
+from starlette.applications import Starlette  # noqa: E402 - after the line that says what is missing
+from starlette.routing import WebSocketRoute  # noqa: E402
+from starlette.websockets import WebSocket  # noqa: E402
+
+FILES = {
+    "/": "ui.html",
+    "/ui.js": "ui.js",
+    "/graph.js": "graph.js",
+    "/timeline.js": "timeline.js",
+    "/ui.css": "ui.css",
+    "/icon.svg": "icon.svg",
+    "/dagre.min.js": "dagre.min.js",
+}
+EVERY = 0.5
+"""Seconds from one look to the next."""
+MOST_PAGES = 16
+"""How many pages may be open at the same time."""
+LONGEST_RUN = 200
+"""Characters of the id of a run, at most."""
+
+
+class UserInterface:
+    """Serves the page to this machine.
+
+    Args:
+        port: where; 0 is any port that is free.
+
+    Raises:
+        TypeError, ValueError: `port` isn't a whole number from 0 to 65535.
+        OSError: the port can't be had.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        application = Starlette(
+            routes=[
+                *routes_of("cascade.web.pages", FILES),
+                WebSocketRoute("/socket", self._socket),
+            ]
+        )
+        self.server = LocalServer(application, port)
+        """Who is let in, and where."""
+        self._log = QuietLog(time.monotonic, "cascade.web")
+        self._pages = 0
+
+    @property
+    def url(self) -> str:
+        """The address of the page, with the token."""
+        return self.server.url
+
+    def close(self) -> None:
+        """Give the port back, if `run` hasn't done that."""
+        self.server.close()
+
+    async def run(self) -> None:
+        """Serve the page until cancelled."""
+        await self.server.run()
+
+    async def _socket(self, socket: WebSocket) -> None:
+        if self._pages >= MOST_PAGES:
+            await socket.close(1013)
+            return
+        await socket.accept()
+        self._pages += 1
+        try:
+            page = _Page()
+            await converse(socket, page.outbox, page.hear, self._log, page.look())
+        finally:
+            self._pages -= 1
+
+
+class _Page:
+    """What one page looks at."""
+
+    def __init__(self) -> None:
+        self.outbox = Outbox()
+        self._choice = Choice()
+        self._shaped: tuple[int, str] | None = None
+        self._now = asyncio.Event()
+
+    async def hear(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """Look at something else, or steer a program.
+
+        Raises:
+            TypeError, ValueError: the message is none, or the program has refused.
+        """
+        if message.keys() == {"choose"}:
+            self._choice = _choice_of(message["choose"])
+            self._shaped = None
+            self._now.set()
+            return None
+        if message.keys() == {"program", "form"}:
+            answer = await asyncio.to_thread(steer, message["program"], message["form"])
+            self._now.set()
+            return answer
+        raise ValueError('a message must be {"choose": …} or {"program": …, "form": …}')
+
+    async def look(self) -> None:
+        """Look again and again, without end."""
+        while True:
+            self._now.clear()
+            found = await asyncio.to_thread(seen, self._choice, self._shaped is None)
+            graph = found.get("graph")
+            if graph is not None:
+                await self._tell_shape(found["look"]["pid"], graph)
+            self.outbox.tell(partial(encode, found))
+            try:
+                async with asyncio.timeout(EVERY):
+                    await self._now.wait()
+            except TimeoutError:
+                pass
+
+    async def _tell_shape(self, process: int, graph: dict[str, Any]) -> None:
+        """Send the shape of a graph once, apart from the states, of which some may be left out."""
+        whose = process, graph["run"]
+        shape = {name: graph.pop(name) for name in ("nodes", "edges", "left_out") if name in graph}
+        if shape:
+            await self.outbox.say(encode({"shape": {"run": graph["run"], **shape}}))
+            self._shaped = whose
+        elif whose != self._shaped:
+            self._shaped = None  # another run is the newest now: its shape comes next
+            self._now.set()
+
+
+def _choice_of(choice: object) -> Choice:
+    if not isinstance(choice, dict) or choice.keys() - {"program", "run"}:
+        raise ValueError("choose must be an object with program and run")
+    program, run = choice.get("program"), choice.get("run")
+    if program is not None:
+        check_program_name(program)
+    if run is not None and (not isinstance(run, str) or not 0 < len(run) <= LONGEST_RUN):
+        raise ValueError(f"run must be a text of 1 to {LONGEST_RUN} characters")
+    return Choice(program, run)
