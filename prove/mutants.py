@@ -1,7 +1,8 @@
-"""The kept mutants: those of limits and waiting are in here, the others in `graph_mutants`."""
+"""The kept mutants: those of limits and waiting are in here, the others in modules beside it."""
 
 from __future__ import annotations
 
+from prove.control_mutants import CONTROL_MUTANTS
 from prove.graph_mutants import GRAPH_MUTANTS
 from prove.mutant import Mutant
 
@@ -600,4 +601,5 @@ MUTANTS = (
         LEAVING,
     ),
     *GRAPH_MUTANTS,
+    *CONTROL_MUTANTS,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -112,8 +113,8 @@ def test_tasks_are_limited_and_slowed_by_rules(programs: None) -> None:
     listed = said("rules")
     assert "concurrency-task:agent" in listed
     assert "rate=10/m" in listed
-    for rule in ("concurrency-task:agent", "rate_limit-tag:none"):
-        said("resume", "--rule", rule, "-p", "two")
+    assert said("limit", "task:agent=none", "-p", "two").startswith("two: lifted concurrency-task:")
+    assert said("rate", "tag:none", "none", "-p", "two").startswith("two: lifted rate_limit-tag:")
     assert cascade("rules").stderr == "no rules hold\n"
 
 
@@ -124,11 +125,11 @@ def test_everything_is_in_the_log(programs: None) -> None:
     pause, resume = log[-2:]
     assert pause["command"] == "pause engine:nobody"
     assert pause["effect"] == "0 tasks match; 0 running go on, 0 wait"
-    assert pause["undo"] == "cascade resume --rule pause-engine:nobody"
+    assert pause["undo"] == "cascade resume --rule pause-engine:nobody --program one"
     assert pause["who"]["way"] == "socket"
     assert resume["command"] == "resume engine:nobody"
     shown = said("rules", "--log", "--last", "2")
-    assert "undo: cascade pause engine:nobody" in shown
+    assert "undo: cascade pause engine:nobody --program one" in shown
 
 
 def test_an_answer_comes_at_once(programs: None) -> None:
@@ -153,6 +154,21 @@ def test_they_are_listed(programs: None) -> None:
     assert [each["name"] for each in found] == ["one", "two"]
 
 
+def test_one_that_does_not_answer_hides_none_of_the_others(
+    programs: None, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade.cli.steering.Client", partial(Client, patience=0.5))
+    with program(place, "stopped", 1, 1) as process:
+        process.send_signal(signal.SIGSTOP)
+        for command in ("ps", "rules"):
+            done = cascade(command)
+            assert done.exit_code == 1
+            told = "error: stopped doesn't answer within 0.5 s: its loop is busy"
+            assert told in done.stderr.splitlines()
+        assert [line.split()[0] for line in cascade("ps").stdout.splitlines()[1:]] == ["one", "two"]
+        process.send_signal(signal.SIGCONT)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "problem"),
     [
@@ -162,6 +178,8 @@ def test_they_are_listed(programs: None) -> None:
         (["limit", "slot=1", "--for", "soon", "-p", "one"], 2, "--for must be a duration such as"),
         (["limit", "slto=1", "-p", "one"], 1, "one: refused: there is no resource slto"),
         (["limit", "task:x=1.5", "-p", "one"], 2, "AMOUNT must be a whole number"),
+        (["limit", "task:x=none", "-p", "one"], 1, "no rule holds with scope task:x and type conc"),
+        (["rate", "tag:x", "none", "--for", "1s", "-p", "one"], 2, "none takes no --for"),
         (["pause", "tusk:x", "-p", "one"], 1, "scope must be one of"),
         (["ps", "--nonsense"], 2, "no such option"),
         (["pause", "-p", "three"], 1, "no program with the name 'three' can be reached"),

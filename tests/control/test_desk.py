@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
-from tests.control.worlds import World
+from tests.control.worlds import ME, World, agent
 
 import cascade as cs
-from cascade.control import snapshot
-from cascade.control.audit import Trail
+from cascade.control import census, snapshot
+from cascade.control.audit import Trail, read_trail
 from cascade.control.messages import RefusedError
 from cascade.runtime.constraints import ConstraintManager
 from cascade.runtime.events import RunFinished, TaskFinished
@@ -43,6 +44,56 @@ def test_it_tells_who_is_there() -> None:
     in_a_world(6, 2, story)
 
 
+def test_the_children_of_a_map_are_tasks_of_its_run() -> None:
+    async def story(world: World) -> None:
+        @cs.task
+        async def long(number: int) -> None:
+            await asyncio.sleep(1000)
+
+        @cs.task
+        async def after(done: list[None]) -> None:
+            pass
+
+        world.manager.set_capacity({"slot": 3})
+        flow = after(long.map(number=range(5)).with_constraints(slot=1))
+        engine = cs.Engine(resource_manager=world.manager, name="mapping")
+        run = asyncio.create_task(engine.run(flow))
+        await asyncio.sleep(1)
+        found = world.ask("look")
+        assert (found["runs"], len(found["run_list"])) == (2, 2)
+        of_map = found["run_list"][1]
+        assert of_map["tasks"] == {
+            "waiting": 2,
+            "running": 3,
+            "pending": 1,
+            "ended": 0,
+            "skipped": 0,
+        }
+        assert {"name": "long", "running": 3, "waiting": 2} in found["task_list"]
+        answer = world.ask("rule", scope="task:long", type="concurrency", params={"limit": 1})
+        assert answer["effect"] == "5 tasks match; 3 running go on, 2 wait"
+        answer = world.ask("cancel", run="mapping")
+        assert answer["effect"] == "1 run cancelled: 3 running and 2 waiting tasks end"
+        with pytest.raises(cs.errors.RunCancelledError):
+            await run
+
+    in_a_world(1, None, story)
+
+
+def test_one_that_was_granted_this_moment_counts_as_running() -> None:
+    async def story(world: World) -> None:
+        world.ask("rule", scope="global", type="pause", params={})
+        await asyncio.sleep(5)
+        world.ask("lift", type="pause")
+        tasks = world.ask("ps")["tasks"]
+        assert (tasks["running"], tasks["waiting"], tasks["pending"]) == (2, 4, 0)
+        answer = world.ask("rule", scope="engine:nobody", type="pause", params={})
+        answer = world.ask("rule", scope="global", type="concurrency", params={"limit": 2})
+        assert answer["effect"] == "6 tasks match; 2 running go on, 4 wait"
+
+    in_a_world(6, 2, story)
+
+
 class TestLimits:
     def test_a_lower_one_says_how_many_are_too_many(self) -> None:
         async def story(world: World) -> None:
@@ -50,7 +101,7 @@ class TestLimits:
             assert answer["effect"] == (
                 "slot: 4 → 1; 4 in use, 2 wait; 3 too many go on until they end"
             )
-            assert answer["undo"] == "cascade limit slot=4"
+            assert answer["undo"] == "cascade limit slot=4 --program world"
             await asyncio.sleep(2)
             assert world.manager.statistics().resources["slot"].used == 1
 
@@ -78,28 +129,79 @@ class TestLimits:
 
         in_a_world(6, 4, story)
 
-    def test_what_was_there_for_a_time_only_is_not_what_comes_back(self) -> None:
+    def test_one_for_a_time_on_top_of_another_goes_back_to_what_was_before_both(self) -> None:
         async def story(world: World) -> None:
             world.ask("limit", resource="slot", amount=1, **{"for": 30})
             await asyncio.sleep(10)
-            world.ask("limit", resource="slot", amount=2, **{"for": 30})
-            await asyncio.sleep(25)
+            answer = world.ask("limit", resource="slot", amount=2, **{"for": 30})
+            assert answer["undo"] == "cascade limit slot=1 --for 20s --program world"
+            await asyncio.sleep(29)
             assert world.manager.statistics().resources["slot"].capacity == 2
-            await asyncio.sleep(10)
+            await asyncio.sleep(2)
             assert world.manager.statistics().resources["slot"].capacity == 4
-            assert len(world.ask("log")["entries"]) == 3
 
         in_a_world(6, 4, story)
 
-    def test_one_for_a_time_goes_back_when_nobody_could_take_it_back_later(self) -> None:
+    def test_one_for_a_time_goes_back_when_nobody_looks_after_it_any_more(self) -> None:
         async def story(world: World) -> None:
             world.ask("limit", resource="slot", amount=1, **{"for": 30})
-            world.desk.overlook(world.constraints)
+            world.desk.close()
+            await asyncio.sleep(31)
             assert world.manager.statistics().resources["slot"].capacity == 4
-            await asyncio.sleep(60)
-            assert len(world.desk.trail.entries) == 2
 
         in_a_world(6, 4, story)
+
+    def test_what_the_program_sets_meanwhile_stays(self) -> None:
+        async def story(world: World) -> None:
+            world.ask("limit", resource="slot", amount=1, **{"for": 30})
+            world.manager.set_capacity({"slot": 3})
+            await asyncio.sleep(31)
+            assert world.manager.statistics().resources["slot"].capacity == 3
+            assert world.ask("log")["entries"][-1]["effect"] == (
+                "slot: its time is up, the program has changed it meanwhile, and it stays at 3"
+            )
+
+        in_a_world(6, 4, story)
+
+    def test_one_of_managers_that_differ_names_both_and_each_gets_its_own_back(self) -> None:
+        async def story(world: World) -> None:
+            other = cs.ResourceManager({"slot": 1234567.5})
+            world.desk.oversee(ConstraintManager(cs.Engine(resource_manager=other)))
+            answer = world.ask("limit", resource="slot", amount=2, **{"for": 5})
+            assert answer["effect"].startswith("slot: 4 and 1234567.5 → 2; ")
+            assert answer["effect"].endswith("(in 2 managers)")
+            assert answer["undo"] is None
+            await asyncio.sleep(6)
+            assert other.statistics().resources["slot"].capacity == 1234567.5
+            assert world.manager.statistics().resources["slot"].capacity == 4
+
+        in_a_world(6, 4, story)
+
+    def test_where_one_manager_is_in_use_elsewhere_none_is_changed(self) -> None:
+        async def story(world: World) -> None:
+            other = cs.ResourceManager({"slot": 8})
+            elsewhere = asyncio.new_event_loop()
+            acquire = other.acquire({"slot": 1})
+            held = await asyncio.to_thread(elsewhere.run_until_complete, acquire)
+            world.desk.oversee(ConstraintManager(cs.Engine(resource_manager=other)))
+            rule: dict[str, Any] = {"scope": "global", "type": "pause", "params": {}}
+            for command, said in [("limit", {"resource": "slot", "amount": 1}), ("rule", rule)]:
+                with pytest.raises(RefusedError, match="in use by another event loop"):
+                    world.ask(command, **said)
+            assert world.manager.statistics().resources["slot"].capacity == 4
+            assert world.ask("rules")["rules"] == []
+            elsewhere.close()
+            held.release()
+
+        in_a_world(6, 4, story)
+
+    def test_a_name_is_quoted_where_it_would_be_typed(self) -> None:
+        async def story(world: World) -> None:
+            world.manager.set_capacity({"a; b": 1_234_567})
+            answer = world.ask("limit", resource="a; b", amount=1)
+            assert answer["undo"] == "cascade limit 'a; b'=1234567 --program world"
+
+        in_a_world(1, 4, story)
 
     @pytest.mark.parametrize(
         ("said", "problem"),
@@ -124,12 +226,15 @@ class TestLimits:
             world.manager.set_rate("api", 10.0)
             answer = world.ask("rate", resource="api", rate="30/m", **{"for": 5})
             assert answer["effect"] == "api: 10/s → 30/m; 0 wait; for 5s"
-            assert answer["undo"] == "cascade rate api 10/s"
+            assert answer["undo"] == "cascade rate api 10/s --program world"
             assert world.manager.statistics().resources["api"].per_second == 0.5
             with pytest.raises(RefusedError, match="api is a rate, not a capacity"):
                 world.ask("limit", resource="api", amount=1)
             await asyncio.sleep(6)
             assert world.manager.statistics().resources["api"].per_second == 10
+            world.manager.set_rate("api", 10.0, 4)
+            answer = world.ask("rate", resource="api", rate="1/s", burst=2)
+            assert answer["undo"] == "cascade rate api 10/s --burst 4 --program world"
 
         in_a_world(1, 1, story)
 
@@ -144,7 +249,7 @@ class TestRules:
             assert world.manager.statistics().holding == 0
             answer = world.ask("lift", type="pause")
             assert answer["effect"] == "lifted pause-task:agent; of 6 that waited, 2 go on"
-            assert answer["undo"] == "cascade pause task:agent"
+            assert answer["undo"] == "cascade pause task:agent --program world"
             await asyncio.sleep(5)
             assert world.manager.statistics().holding == 2
 
@@ -179,6 +284,56 @@ class TestRules:
             first, second = later.constraint_manager.active()
             assert (first.type, first.expires_in) == ("concurrency", None)
             assert (second.type, second.expires_in) == ("pause", 6)
+
+        in_a_world(1, None, story)
+
+    def test_what_takes_one_back_leaves_the_one_before_as_it_was(self) -> None:
+        async def story(world: World) -> None:
+            said = {"scope": "task:agent", "type": "concurrency"}
+            world.ask("rule", **said, params={"limit": 10}, **{"for": 100})
+            await asyncio.sleep(40)
+            answer = world.ask("rule", **said, params={"limit": 3})
+            assert answer["undo"] == "cascade limit task:agent=10 --for 1m --program world"
+            answer = world.ask("lift", type="concurrency")
+            assert answer["undo"] == "cascade limit task:agent=3 --program world"
+
+        in_a_world(1, None, story)
+
+    def test_of_those_of_the_program_it_is_told_how_long_they_hold(self) -> None:
+        async def story(world: World) -> None:
+            rule = cs.GlobalConstraint("own", "global", "pause", {}, 30)
+            world.constraints.update(rule)
+            await asyncio.sleep(10)
+            (listed,) = world.ask("rules")["rules"]
+            assert (listed["id"], listed["left"]) == ("own", 20)
+            undo = "cascade pause global --for 20s --program world"
+            assert world.ask("lift", rule="own")["undo"] == undo
+
+        in_a_world(1, None, story)
+
+    def test_there_are_not_more_than_can_be_compared(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cascade.control.rule_book.MOST_RULES", 2)
+
+        async def story(world: World) -> None:
+            for number in range(2):
+                said = {"scope": f"task:{number}", "type": "pause", "params": {}}
+                world.ask("rule", **said, **{"for": 5})
+            with pytest.raises(RefusedError, match="2 rules were set already"):
+                world.ask("rule", scope="task:2", type="pause", params={})
+            await asyncio.sleep(6)
+            world.ask("rule", scope="task:2", type="pause", params={})
+
+        in_a_world(1, None, story)
+
+    def test_whatever_is_refused_is_logged_in_a_short_line_without_control_characters(self) -> None:
+        async def story(world: World) -> None:
+            for bad in ("x" * 60_000, "\x1b[31m", ["\x1b"], {"a": 1}, 1e300, True):
+                with pytest.raises(RefusedError):
+                    world.ask("rule", scope="global", type="concurrency", params={"limit": bad})
+            for entry in world.ask("log")["entries"]:
+                assert len(entry["command"]) <= 500
+                assert len(entry["effect"]) <= 500
+                assert entry["command"].isprintable()
 
         in_a_world(1, None, story)
 
@@ -281,6 +436,132 @@ class TestCancelling:
 
         in_a_world(1, None, story)
 
+    def test_one_that_swallows_it_can_be_cancelled_again(self) -> None:
+        async def story(world: World) -> None:
+            swallowed: list[None] = []
+
+            @cs.task
+            async def stubborn() -> None:
+                while True:
+                    try:
+                        await asyncio.sleep(1000)
+                    except asyncio.CancelledError:
+                        swallowed.append(None)
+                        if len(swallowed) == 2:
+                            raise
+
+            engine = cs.Engine(resource_manager=world.manager, name="stubborn")
+            run = asyncio.create_task(engine.run(stubborn(), use_vm=True))
+            await asyncio.sleep(1)
+            for times in (1, 2):
+                answer = world.ask("cancel", run="stubborn")
+                assert answer["effect"] == "1 run cancelled: 1 running and 0 waiting tasks end"
+                await asyncio.sleep(1)
+                assert len(swallowed) == times
+            with pytest.raises(cs.errors.RunCancelledError):
+                await run
+            assert run.cancelling() == 0
+
+        in_a_world(1, None, story)
+
+    def test_one_in_the_midst_of_giving_its_slot_back_for_a_while(self) -> None:
+        async def story(world: World) -> None:
+            @cs.task
+            async def thinking() -> None:
+                async with cs.released():
+                    await asyncio.sleep(1000)
+
+            engine = cs.Engine(resource_manager=world.manager, name="thinking")
+            work = thinking().with_constraints(slot=1)
+            run = asyncio.create_task(engine.run(work, use_vm=True))
+            await asyncio.sleep(3)
+            answer = world.ask("cancel", run="thinking")
+            assert answer["effect"] == "1 run cancelled: 1 running and 0 waiting tasks end"
+            with pytest.raises(cs.errors.RunCancelledError):
+                await run
+            assert run.cancelling() == 0
+            assert world.ask("ps")["runs"] == 1
+
+        in_a_world(1, 1, story)
+
+    def test_one_within_a_task_of_another_is_an_error_of_that_task(self) -> None:
+        async def story(world: World) -> None:
+            inside = cs.Engine(resource_manager=world.manager, name="inside")
+
+            @cs.task
+            async def outer() -> str:
+                try:
+                    await inside.run(agent(1), use_vm=True)
+                except cs.errors.RunCancelledError as error:
+                    return str(error)
+                return "not cancelled"
+
+            outside = cs.Engine(resource_manager=world.manager, name="outside")
+            run = asyncio.create_task(outside.run(outer()))
+            await asyncio.sleep(1)
+            world.ask("cancel", run="inside")
+            assert (await run).endswith("was cancelled: by tester (program)")
+            again = asyncio.create_task(outside.run(outer()))
+            await asyncio.sleep(1)
+            answer = world.ask("cancel", run="all")
+            assert answer["effect"] == "3 runs cancelled: 3 running and 0 waiting tasks end"
+            with pytest.raises(cs.errors.RunCancelledError):
+                await again
+            assert again.cancelling() == 0
+
+        in_a_world(1, None, story)
+
+    @pytest.mark.parametrize("turns", range(6))
+    def test_in_the_instant_in_which_it_ends_there_is_one_outcome(self, turns: int) -> None:
+        async def story(world: World) -> None:
+            @cs.task
+            async def short() -> str:
+                await asyncio.sleep(1)
+                return "done"
+
+            outcomes: set[str] = set()
+            loop = asyncio.get_running_loop()
+
+            def cancel(turns: int) -> None:
+                if turns:
+                    loop.call_soon(cancel, turns - 1)
+                    return
+                try:
+                    world.ask("cancel", run="short")
+                except RefusedError:
+                    outcomes.add("refused")
+
+            engine = cs.Engine(resource_manager=world.manager, name="short")
+            run = asyncio.create_task(engine.run(short()))
+            loop.call_later(1, cancel, turns)
+            try:
+                outcomes.add(await run)
+            except cs.errors.RunCancelledError:
+                outcomes.add("cancelled")
+            await asyncio.sleep(1)
+            assert run.cancelling() == 0
+            assert outcomes in ({"cancelled"}, {"done", "refused"})
+
+        in_a_world(1, None, story)
+
+    def test_of_many_the_cost_is_a_sum_and_no_product(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def story(world: World) -> None:
+            takes: list[Any] = []
+            right = census.take
+
+            def take(*said: Any) -> census.Census:
+                takes.append(said)
+                return right(*said)
+
+            monkeypatch.setattr(census, "take", take)
+            answer = world.ask("cancel", run="all")
+            assert answer["effect"] == "60 runs cancelled: 60 running and 0 waiting tasks end"
+            assert len(takes) == 1
+
+        in_a_world(60, None, story)
+
     def test_of_what_is_not_there_nothing_is_cancelled(self) -> None:
         async def story(world: World) -> None:
             with pytest.raises(RefusedError, match="there is no run run-9; did you mean run-1"):
@@ -322,6 +603,75 @@ class TestLooking:
 
         in_a_world(3, None, story)
 
+    def test_of_engines_that_come_and_go_nothing_stays_while_somebody_watches(self) -> None:
+        async def story(world: World) -> None:
+            @cs.task
+            def short() -> None:
+                pass
+
+            world.desk.watch_begins()
+            shared = cs.MessageBus()
+            buses = []
+            for _ in range(3):
+                engine = cs.Engine(resource_manager=world.manager)
+                await engine.run(short())
+                sharing = cs.Engine(resource_manager=world.manager, bus=shared)
+                await asyncio.gather(sharing.run(short()), sharing.run(short()))
+                buses.append(ref(engine.bus))
+                del engine
+            assert [bus() for bus in buses] == [None] * 3
+            assert not shared.hot
+            await asyncio.sleep(1)
+            throughput = world.ask("look")["throughput"]
+            assert throughput is not None
+            gauge = world.desk._gauge
+            assert gauge is not None
+            assert gauge.tasks == 9
+            world.desk.watch_ends()
+
+        in_a_world(1, None, story)
+
+    def test_an_error_without_words_has_no_part_in_the_run(self) -> None:
+        class Wordless(Exception):
+            def __str__(self) -> str:
+                raise ZeroDivisionError
+
+        async def story(world: World) -> None:
+            @cs.task
+            def broken() -> None:
+                raise Wordless
+
+            with pytest.raises(Wordless):
+                await cs.Engine(resource_manager=world.manager).run(broken())
+            (error,) = world.ask("look")["errors"]
+            assert error["error"] == "Wordless, whose words raise ZeroDivisionError"
+
+        in_a_world(1, None, story)
+
+    def test_one_who_looks_on_and_fails_has_no_part_in_the_run(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def story(world: World) -> None:
+            def fails(*_: Any) -> None:
+                raise ZeroDivisionError
+
+            told: list[Any] = []
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda loop, context: told.append(context["exception"]))
+            monkeypatch.setattr(world.desk, "run_begins", fails)
+            monkeypatch.setattr(world.desk, "run_ended", fails)
+
+            @cs.task
+            def fine() -> int:
+                return 3
+
+            assert await cs.Engine(resource_manager=world.manager).run(fine()) == 3
+            assert [type(each) for each in told] == [ZeroDivisionError] * 2
+            assert world.manager.oversight is not None
+            assert len(world.manager.oversight._places) == 1
+
+        in_a_world(1, None, story)
+
     def test_the_latest_errors_are_kept(self) -> None:
         async def story(world: World) -> None:
             @cs.task
@@ -335,6 +685,36 @@ class TestLooking:
             assert error["notes"] == ["in task 'broken' (node 1 of 1)"]
 
         in_a_world(1, None, story)
+
+
+class TestTheLog:
+    def test_what_cannot_be_written_is_told_and_done_nevertheless(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def story(world: World) -> None:
+            (tmp_path / "log.jsonl").symlink_to(tmp_path / "elsewhere")
+            world.desk.trail = Trail("world", tmp_path / "log.jsonl")
+            for amount in (1, 2):
+                answer = world.ask("limit", resource="slot", amount=amount)
+                assert " (the log can't be written: " in answer["effect"]
+            with pytest.raises(RefusedError, match="there is no resource"):
+                world.ask("limit", resource="slto", amount=1)
+            assert world.manager.statistics().resources["slot"].capacity == 2
+            assert len(world.ask("log")["entries"]) == 3
+            assert not (tmp_path / "elsewhere").exists()
+
+        in_a_world(1, 4, story)
+        assert caplog.text.count("can't be written") == 1
+
+    def test_a_line_is_one_whatever_is_in_it(self, tmp_path: Path) -> None:
+        file = tmp_path / "log.jsonl"
+        Trail("a", file).add(ME, "limit x\u2028y=1", "one\ntwo \ud800")
+        with file.open("a") as log:
+            log.write('{"when": "cut\n')
+        Trail("b", file).add(ME, "limit x=2", "three")
+        first, second = read_trail(file)
+        assert first["command"] == "limit x\u2028y=1"
+        assert second["program"] == "b"
 
 
 def test_what_is_not_overseen_costs_nothing() -> None:

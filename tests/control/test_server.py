@@ -24,7 +24,7 @@ from tests.control.worlds import LIMIT, program, until
 import cascade as cs
 from cascade.control import Client, LocalControl, find
 from cascade.control.messages import COMMANDS, LARGEST
-from cascade.control.place import socket_path
+from cascade.control.place import directory, socket_path
 from cascade.errors import ConnectorError, ControlError, VirtualTimeError
 from cascade.testing import run_virtual
 
@@ -76,7 +76,7 @@ class Program:
 def subject(place: Path) -> Iterator[Program]:
     running = Program()
     try:
-        until(lambda: "subject" in find())
+        until(lambda: "subject" in find() and list(running.control._stations.values()))
         yield running
     finally:
         running.end()
@@ -160,6 +160,28 @@ class TestTheSocket:
     def test_on_virtual_time_there_is_none(self, place: Path) -> None:
         with pytest.raises(VirtualTimeError, match="can't be steered"):
             run_virtual(LocalControl().connect())
+
+
+class TestWhereItIs:
+    def test_it_is_with_what_the_user_has_for_running_programs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("CASCADE_CONTROL_DIR", raising=False)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        assert directory() == tmp_path / "cascade"
+
+    @pytest.mark.parametrize("user", ["another", "nobody there"])
+    def test_it_is_not_where_another_user_is_at_home(
+        self, user: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("CASCADE_CONTROL_DIR", raising=False)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        if user == "another":
+            uid = os.geteuid() + 1
+            monkeypatch.setattr(os, "geteuid", lambda: uid)
+        else:
+            monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "nothing"))
+        assert directory().name == f"cascade-{os.geteuid()}"
 
 
 class TestAnotherUser:
@@ -276,6 +298,69 @@ def test_whatever_is_sent_nothing_happens(
     lines = [each for each in caplog.records if each.name == "cascade.control"]
     assert len(lines) <= 1 + (time.monotonic() - began)
     assert not any(each.exc_info for each in caplog.records)
+
+
+class TestTooLarge:
+    @pytest.mark.parametrize("end_of_line", [b"\n", b""])
+    def test_a_message_ends_the_connection_and_has_no_effect(
+        self, subject: Program, place: Path, end_of_line: bytes
+    ) -> None:
+        command = b'{"do":"limit","resource":"slot","amount":0}'
+        with connected(place) as end:
+            end.sendall(command + b" " * (LARGEST + 1 - len(command)) + end_of_line)
+            with end.makefile("rb") as answers:
+                assert f"at most {LARGEST} bytes" in json.loads(answers.readline())["error"]
+                assert answers.read() == b""
+        assert subject.manager.statistics().resources["slot"].capacity == 1
+
+    def test_one_that_is_just_not_too_large_is_obeyed(self, subject: Program, place: Path) -> None:
+        with connected(place) as end:
+            end.sendall(b'{"do":"ps"}'.ljust(LARGEST) + b"\n")
+            with end.makefile("rb") as answers:
+                assert json.loads(answers.readline())["ok"]
+
+
+class TestManyQuestions:
+    COUNT = 3000
+
+    def test_all_are_answered_in_order_though_nobody_reads_for_a_while(
+        self, subject: Program, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("cascade.control.server.MOST_UNREAD", 20_000)
+        questions = b"".join(b'{"do":"ps","id":%d}\n' % number for number in range(self.COUNT))
+        with connected(place) as end:
+            asking = threading.Thread(target=end.sendall, args=(questions,))
+            asking.start()
+            station = next(iter(subject.control._stations.values()))
+            assert station._server is not None
+            server = station._server
+            (connection,) = until(lambda: list(server.connections))
+            transport = connection._transport
+            assert transport is not None
+            until(lambda: connection._full)
+            time.sleep(0.1)
+            assert transport.get_write_buffer_size() < 25_000
+            with end.makefile("rb") as answers:
+                for number in range(self.COUNT):
+                    assert json.loads(answers.readline())["id"] == number
+            asking.join(LIMIT)
+
+    def test_the_program_has_its_turn_after_each(
+        self, subject: Program, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        desk = next(iter(subject.control._stations.values())).desk
+        turns: list[str] = []
+
+        def slow(*_: Any) -> dict[str, Any]:
+            subject.loop.call_soon(turns.append, "the program")
+            turns.append("a question")
+            return {}
+
+        monkeypatch.setitem(desk._commands, "ps", slow)
+        with connected(place) as end:
+            end.sendall(b'{"do":"ps"}\n' * 50)
+            until(lambda: len(turns) == 100)
+        assert turns == ["a question", "the program"] * 50
 
 
 class TestWatching:

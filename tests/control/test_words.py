@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.control.words import duration_in_words, rate_in_words, seconds_of
+from cascade.control.words import amount_in_words, duration_in_words, rate_in_words, seconds_of
 from cascade.spec.constraint import parse_rate
 
 
@@ -33,6 +33,18 @@ def test_a_duration_in_words_can_be_typed(seconds: int) -> None:
 def test_a_rate_in_words_can_be_typed(count: int, unit: str) -> None:
     rate = parse_rate(f"{count}/{unit}")
     assert parse_rate(rate_in_words(rate)) == pytest.approx(rate)
+
+
+@given(st.floats(1e-9, 1e6))
+def test_any_rate_in_words_can_be_typed(rate: float) -> None:
+    assert parse_rate(rate_in_words(rate)) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"), [(1_234_567, "1234567"), (0.1 + 0.2, "0.3"), (4.0, "4"), (None, "none")]
+)
+def test_an_amount_is_exact_enough_to_be_typed(amount: float | None, text: str) -> None:
+    assert amount_in_words(amount) == text
 
 
 def test_no_limit_is_called_none() -> None:

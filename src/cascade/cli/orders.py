@@ -50,6 +50,8 @@ def limit_order(what: str, duration: str | None = None) -> tuple[str, dict[str, 
     if not equals or not name:
         raise WrongUse(f"WHAT=AMOUNT is needed, such as cpu_slot=50, got {what!r}")
     said = time_said(duration)
+    if is_scope(name) and text == "none":
+        return "lift", lifted(name, "concurrency", said)
     if is_scope(name):
         limit = _parsed(int, "AMOUNT must be a whole number of tasks, got", text)
         return "rule", {**said, "scope": name, "type": "concurrency", "params": {"limit": limit}}
@@ -72,6 +74,17 @@ def limit_order_in_a_line(line: str) -> tuple[str, dict[str, Any]]:
 def is_scope(name: str) -> bool:
     """Whether something names tasks, not a resource."""
     return name == "global" or name.partition(":")[0] in ("task", "tag", "engine")
+
+
+def lifted(scope: str, type: str, time: dict[str, Any]) -> dict[str, Any]:
+    """Return what lifts the rule of a scope.
+
+    Raises:
+        WrongUse: that is to be for a time.
+    """
+    if time:
+        raise WrongUse("none takes no --for: it lifts a rule")
+    return {"scope": scope, "type": type}
 
 
 def time_said(duration: str | None) -> dict[str, Any]:

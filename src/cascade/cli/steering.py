@@ -18,6 +18,7 @@ from cascade.cli.orders import (  # noqa: E402
     REFUSED,
     WrongUse,
     is_scope,
+    lifted,
     limit_order,
     time_said,
     told,
@@ -50,10 +51,11 @@ def add_to(app: typer.Typer) -> None:
 def ps(as_json: Json = False) -> None:
     """List the programs that can be steered, and what runs in them."""
     with told():
-        answers = [answer for _, answer in _ask(find(), "ps")]
+        found, silent = _ask_each(find(), "ps")
+    answers = [answer for _, answer in found]
     if as_json:
         _print_json(answers)
-    elif not answers:
+    elif not answers and not silent:
         typer.echo(NOBODY, err=True)
     else:
         rows = [("PROGRAM", "PID", "SINCE", "ENGINES", "RUNS", "RUNNING", "WAITING", "RULES")]
@@ -62,7 +64,9 @@ def ps(as_json: Json = False) -> None:
             since = duration_in_words(round(each["seconds"]))
             counts = (each["engines"], each["runs"], tasks["running"], tasks["waiting"])
             rows.append((each["name"], each["pid"], since, *counts, each["rules"]))
-        _print_table(rows)
+        if len(rows) > 1:
+            _print_table(rows)
+    _tell_of(silent)
 
 
 def limit(
@@ -103,7 +107,9 @@ def rate(
     """Set how many may start in a time."""
     with told():
         said = time_said(duration)
-        if is_scope(what):
+        if is_scope(what) and rate == "none":
+            command, said = "lift", lifted(what, "rate_limit", said)
+        elif is_scope(what):
             params: dict[str, Any] = {"rate": rate}
             if burst is not None:
                 params["burst"] = burst
@@ -165,9 +171,14 @@ def rules(
         if log:
             _print_log(program, last, as_json)
             return
-        answers = [(name, answer["rules"]) for name, answer in _ask(_some(program), "rules")]
+        if program is None:
+            found, silent = _ask_each(find(), "rules")
+        else:
+            found, silent = _ask([program], "rules"), []
+    answers = [(name, answer["rules"]) for name, answer in found]
     if as_json:
         _print_json([{"program": name, "rules": found} for name, found in answers])
+        _tell_of(silent)
         return
     rows = [("PROGRAM", "RULE", "SCOPE", "TYPE", "HOW MUCH", "LEFT")]
     for name, found in answers:
@@ -177,8 +188,9 @@ def rules(
             rows.append((name, each["id"], each["scope"], each["type"], much or "–", left))
     if len(rows) > 1:
         _print_table(rows)
-    else:
+    elif answers or not silent:
         typer.echo("no rules hold" if answers else NOBODY, err=True)
+    _tell_of(silent)
 
 
 def explain(
@@ -234,6 +246,28 @@ def _ask(names: Sequence[str], command: str, **said: Any) -> list[tuple[str, dic
         with Client(name) as client:
             answers.append((name, client.ask(command, **said)))
     return answers
+
+
+def _ask_each(
+    names: Sequence[str], command: str
+) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
+    """Ask programs for something; return the answers, and why others that run don't answer."""
+    answers, silent = [], []
+    for name in names:
+        try:
+            answers += _ask([name], command)
+        except ControlError as error:
+            if name in find():  # else it has just ended
+                silent.append(str(error))
+    return answers, silent
+
+
+def _tell_of(silent: Sequence[str]) -> None:
+    """Tell of programs that don't answer, if there are any, and end with the exit code for it."""
+    for problem in silent:
+        typer.echo(f"error: {problem}", err=True)
+    if silent:
+        raise typer.Exit(REFUSED)
 
 
 def _some(program: str | None, needed: bool = False) -> list[str]:

@@ -86,21 +86,26 @@ class Trail:
         entry = Entry(now, self.program, who, command, effect, undo)
         self.entries.append(entry)
         if self._file is not None:
-            line = json.dumps(entry.as_dict(), ensure_ascii=False) + "\n"
-            # One write of a short line to the end of a file isn't mixed up with those of others.
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-            descriptor = os.open(self._file, flags, 0o600)
-            try:
-                os.write(descriptor, line.encode())
-            finally:
-                os.close(descriptor)
+            _append(self._file, json.dumps(entry.as_dict(), ensure_ascii=False) + "\n")
         return entry
+
+
+def _append(file: Path, line: str) -> None:
+    # One write of a short line to the end of a file isn't mixed up with those of others.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    descriptor = os.open(file, flags, 0o600)
+    try:
+        rest = line.encode("utf-8", "backslashreplace")
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    finally:
+        os.close(descriptor)
 
 
 def read_trail(file: Path) -> Iterator[dict[str, Any]]:
     """Return the entries of a file, oldest first; lines that are none are passed over."""
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
     except FileNotFoundError:
         return
     for line in lines:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cascade.runtime.rules import Asker
+from cascade.runtime.run import ENDED, PENDING, SKIPPED, STARTED
 from cascade.runtime.ticket import HELD, WAITING, Ticket
 
 if TYPE_CHECKING:
@@ -44,13 +45,23 @@ def take(manager: ResourceManager, counts: Callable[[Asker], bool]) -> Census:
         for _, asker in askers(manager, WAITING)
         if asker.node >= 0 and counts(asker)
     }
-    running = sum(
-        1
+    # One that was granted this very moment hasn't begun, but will whatever happens now.
+    running = {
+        (asker.run, asker.node)
+        for _, asker in askers(manager, HELD)
+        if asker.node >= 0 and _is_about_to_begin(asker) and counts(asker)
+    }
+    running.update(
+        (run, node)
         for run in manager.running()
         for node in run.running()
         if (run, node) not in waiting and counts(run.asker(node))
     )
-    return Census(running, len(waiting))
+    return Census(len(running - waiting), len(waiting))
+
+
+def _is_about_to_begin(asker: Asker) -> bool:
+    return asker.run.states[asker.node] == PENDING
 
 
 def askers(manager: ResourceManager, state: int) -> Iterator[tuple[Ticket, Asker]]:
@@ -71,9 +82,42 @@ def holders(manager: ResourceManager) -> dict[str, dict[str, float]]:
     return found
 
 
-def runs_waiting(manager: ResourceManager) -> dict[Run, int]:
-    """Return how many tasks of each run wait."""
-    found: dict[Run, int] = {}
+def states(manager: ResourceManager) -> dict[Run, dict[str, int]]:
+    """Return how many tasks of each run are in each state, in the order in which runs began.
+
+    The children of a map count as tasks of its run, and the map itself counts as none while it has
+    children.
+    """
+    waiting: dict[tuple[Run, int], Asker] = {}
     for _, asker in askers(manager, WAITING):
-        found[asker.run] = found.get(asker.run, 0) + 1
+        waiting[asker.run, asker.node] = asker
+    moved: dict[
+        Run, list[int]
+    ] = {}  # how many wait that have begun; that haven't; that are about to
+    for run, node in waiting:
+        moved.setdefault(run, [0, 0, 0])[run.states[node] == PENDING] += 1
+    for _, asker in askers(manager, HELD):
+        if _is_about_to_begin(asker) and (asker.run, asker.node) not in waiting:
+            moved.setdefault(asker.run, [0, 0, 0])[2] += 1
+    running = sorted(manager.running(), key=lambda run: (run.serial, run.is_part))
+    found: dict[Run, dict[str, int]] = {}
+    whole: dict[str, int] | None = None
+    serial = None
+    for run in running:
+        begun, fresh, granted = moved.get(run, (0, 0, 0))
+        count = run.states.count
+        own = {
+            "waiting": begun + fresh,
+            "running": count(STARTED) - begun + granted,
+            "pending": count(PENDING) - fresh - granted,
+            "ended": count(ENDED),
+            "skipped": count(SKIPPED),
+        }
+        if run.is_part and whole is not None and run.serial == serial:
+            for state, number in own.items():
+                whole[state] += number
+            whole["running"] -= 1
+        else:
+            found[run] = whole = own
+            serial = run.serial
     return found

@@ -10,7 +10,7 @@ from cascade.runtime.events import TaskFinished, TaskStepped
 
 if TYPE_CHECKING:
     from cascade.runtime.bus import MessageBus
-    from cascade.runtime.engine import Engine
+    from cascade.runtime.run import Run
 
 
 WINDOW = 1.0
@@ -26,17 +26,29 @@ class Gauge:
         self.steps = 0
         """Steps since the beginning."""
         self._marks: deque[tuple[float, int, int]] = deque()
-        self._ends: dict[int, tuple[MessageBus, list[Callable[[], None]]]] = {}
+        self._ends: dict[int, tuple[MessageBus, list[Callable[[], None]], set[int]]] = {}
 
-    def listen(self, engine: Engine) -> None:
-        """Count what an engine tells from now on, if it isn't counted already."""
-        bus = engine.bus
+    def listen(self, run: Run) -> None:
+        """Count what the bus of a run tells from now on, until its last run here has ended."""
+        bus = run.engine.bus
         if id(bus) not in self._ends:
             ends = [
                 bus.subscribe(TaskFinished, self._ended),
                 bus.subscribe(TaskStepped, self._stepped),
             ]
-            self._ends[id(bus)] = bus, ends
+            self._ends[id(bus)] = bus, ends, set()
+        self._ends[id(bus)][2].add(id(run))
+
+    def run_ended(self, run: Run) -> None:
+        """A run has ended."""
+        identity = id(run.engine.bus_in_use)
+        if identity in self._ends:
+            _, ends, runs = self._ends[identity]
+            runs.discard(id(run))
+            if not runs:
+                del self._ends[identity]
+                for end in ends:
+                    end()
 
     def rates(self, now: float) -> dict[str, float]:
         """Return how many tasks end and how many steps are made in a second, of late.
@@ -59,7 +71,7 @@ class Gauge:
 
     def close(self) -> None:
         """Listen no longer, so that no events are made any more."""
-        for _, ends in self._ends.values():
+        for _, ends, _ in self._ends.values():
             for end in ends:
                 end()
         self._ends.clear()

@@ -22,6 +22,16 @@ NAME_VARIABLE = "CASCADE_CONTROL_NAME"
 """The environment variable that says what the program is called then."""
 
 
+class _Door:
+    """By which those come in that connect at the same time."""
+
+    __slots__ = ("lock", "users")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.users = 0
+
+
 class LocalControl:
     """Lets ``cascade ps``, ``limit``, ``pause`` and the others reach the engines of a program.
 
@@ -43,10 +53,9 @@ class LocalControl:
     def __init__(self, name: str | None = None) -> None:
         self._name = None if name is None else check_program_name(name)
         self._stations: WeakKeyDictionary[asyncio.AbstractEventLoop, Station] = WeakKeyDictionary()
-        self._opening: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
-            WeakKeyDictionary()
-        )
-        self._only_if_possible = False
+        self._doors: WeakKeyDictionary[asyncio.AbstractEventLoop, _Door] = WeakKeyDictionary()
+        self._closed: list[Desk] = []
+        self._is_switch = False
 
     async def connect(self) -> None:
         """Open the socket, or join the users of the open one.
@@ -57,16 +66,54 @@ class LocalControl:
         """
         loop = asyncio.get_running_loop()
         virtual = getattr(loop, "virtual", False)
-        if virtual and not self._only_if_possible:
+        if virtual and not self._is_switch:
             raise VirtualTimeError("a program on virtual time can't be steered from outside")
-        async with self._opening.setdefault(loop, asyncio.Lock()):
-            station = self._stations.get(loop)
-            if station is None:
-                station = Station(loop, self._name, reachable=not virtual)
-                await station.open()
-                await station.bus.connect()
-                self._stations[loop] = station
-            station.users += 1
+        # A lock may know its loop, so that it must not outlive the connecting.
+        door = self._doors.get(loop)
+        if door is None:
+            door = self._doors[loop] = _Door()
+        door.users += 1
+        try:
+            async with door.lock:
+                station = self._stations.get(loop)
+                if station is None:
+                    station = await self._open(loop, reachable=not virtual)
+                station.users += 1
+        finally:
+            door.users -= 1
+            if not door.users:
+                del self._doors[loop]
+
+    async def _open(self, loop: asyncio.AbstractEventLoop, reachable: bool) -> Station:
+        self._leave_closed_loops()
+        # The switch is for children as well, and they are to run whatever they are called.
+        numbered = self._name is None or self._is_switch
+        station = Station(loop, self._name, numbered, reachable)
+        try:
+            await station.open()
+            await station.bus.connect()
+        except BaseException:
+            await station.close()
+            raise
+        if reachable:
+            # What was set in one run holds for the next one, also where each has its own loop.
+            for desk in self._closed:
+                station.desk.take_over(desk)
+            self._closed = [desk for desk in self._closed if desk.has_lasting]
+        self._stations[loop] = station
+        return station
+
+    def _leave_closed_loops(self) -> None:
+        """Close what is left of loops that were closed under their runs."""
+        for loop, station in list(self._stations.items()):
+            if loop.is_closed():
+                del self._stations[loop]
+                station.abandon()
+                self._keep(station)
+
+    def _keep(self, station: Station) -> None:
+        if station.desk.has_lasting:
+            self._closed.append(station.desk)
 
     async def disconnect(self) -> None:
         """Undo one `connect`; the last one closes the socket. When not connected, do nothing."""
@@ -77,6 +124,7 @@ class LocalControl:
         station.users -= 1
         if not station.users:
             del self._stations[loop]
+            self._keep(station)
             try:
                 await station.close()
             finally:
@@ -107,6 +155,7 @@ class LocalControl:
         """Answer for a manager no longer."""
         for station in list(self._stations.values()):
             station.desk.overlook(constraints)
+        self._leave_closed_loops()
 
     def _station(self, call: str) -> Station:
         station = self._stations.get(asyncio.get_running_loop())
@@ -131,6 +180,6 @@ def control_from_environment() -> LocalControl:
     """
     if not _shared:
         control = LocalControl(os.environ.get(NAME_VARIABLE) or None)
-        control._only_if_possible = True
+        control._is_switch = True
         _shared.append(control)
     return _shared[0]

@@ -28,9 +28,18 @@ def directory() -> Path:
     if named:
         return Path(named)
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.path.isdir(runtime):
+    if runtime and _is_own_directory(runtime):
         return Path(runtime) / "cascade"
     return Path(tempfile.gettempdir()) / f"cascade-{os.geteuid()}"
+
+
+def _is_own_directory(path: str) -> bool:
+    # With `su` the variable may still be that of another user, who could put anything there.
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def private_directory() -> Path:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
+from weakref import WeakSet
 
 from cascade.control.audit import Who, user_name
 from cascade.control.desk import Desk
@@ -59,15 +60,19 @@ class Server:
         self._path = socket_path(place, desk.program)
         self._loop = loop
         self._server: asyncio.AbstractServer | None = None
+        self._listening: socket.socket | None = None
+        self._process = os.getpid()
         self._identity: tuple[int, int] | None = None
 
     async def open(self) -> None:
         """Begin to listen.
 
         Raises:
-            ControlError: a program of that name listens already, or the socket can't be made.
+            NameTakenError: a program of that name listens already.
+            ControlError: the socket can't be made.
         """
-        listening = bind(self._path)
+        self._listening = listening = bind(self._path)
+        _listening.add(listening)
         try:
             found = os.stat(self._path)
             self._identity = found.st_dev, found.st_ino
@@ -88,26 +93,54 @@ class Server:
             connection.close()
         self._unlink()
 
+    def abandon(self) -> None:
+        """Listen no longer, where nothing can be awaited any more as the loop is closed."""
+        self._server = None
+        if self._listening is not None:
+            self._listening.close()
+        self._unlink()
+
     def _unlink(self) -> None:
         """Remove the socket, unless another program has put its own there."""
+        if os.getpid() != self._process:
+            return  # a child that was forked
         with contextlib.suppress(FileNotFoundError):
             found = os.stat(self._path)
             if self._identity == (found.st_dev, found.st_ino):
                 os.unlink(self._path)
 
 
+class NameTakenError(ControlError):
+    """A program of that name runs."""
+
+
+_listening: WeakSet[socket.socket] = WeakSet()
+
+
+def _close_all_in_child() -> None:
+    """Listen for nobody in a child that was forked: it would seem to live when its parent died."""
+    for listening in list(_listening):
+        listening.close()
+    _listening.clear()
+
+
+os.register_at_fork(after_in_child=_close_all_in_child)
+
+
 def bind(path: Path) -> socket.socket:
     """Return a listening socket; one that a dead program has left behind is replaced.
 
     Raises:
-        ControlError: a living program has it, or it can't be made.
+        NameTakenError: a living program has it.
+        ControlError: it can't be made.
     """
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listening.setblocking(False)
         with _locked(path.parent):
             if is_alive(path):
-                raise ControlError(f"a program with the name {path.name.removesuffix(SUFFIX)} runs")
+                name = path.name.removesuffix(SUFFIX)
+                raise NameTakenError(f"a program with the name {name} runs")
             path.unlink(missing_ok=True)
             listening.bind(str(path))
             os.chmod(path, 0o600)
@@ -156,6 +189,8 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._watch: Request | None = None
         self._every = EVERY
+        self._next: asyncio.Handle | None = None
+        self._full = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let in the same user only, and root."""
@@ -169,6 +204,7 @@ class Connection(asyncio.Protocol):
             self._say({"ok": False, "error": "too many connections"})
             transport.close()
             return
+        transport.set_write_buffer_limits(high=MOST_UNREAD)
         self._server.connections.add(self)
         self._who = Who(user_name(peer[1]), peer[0], "socket")
 
@@ -181,22 +217,54 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """End it."""
         self._stop_watching()
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
         if self._transport is not None:
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Answer what is complete, line by line."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if self._transport is None or self._transport.is_closing():
-                return
-            if len(line) > LARGEST:
-                self._too_large()
-                return
+        self._rest += data
+        if self._next is None:
+            self._go_on()
+
+    def pause_writing(self) -> None:
+        """Answer nothing more until the answers have been read."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """Go on with what was asked meanwhile."""
+        self._full = False
+        if self._next is None:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer one line, and the next one when the program has had its turn."""
+        self._next = None
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        line, end, rest = self._rest.partition(b"\n")
+        if len(line) > LARGEST:
+            self._too_large()
+        elif self._full or not end:
+            # What nobody answers yet stays where it came from, for the greater part.
+            if self._full and end:
+                transport.pause_reading()
+            else:
+                transport.resume_reading()
+        else:
+            self._rest = rest
             if line.strip():
                 self._obey(line)
-        if len(self._rest) > LARGEST:
-            self._too_large()
+            if transport.is_closing():
+                return
+            if b"\n" in rest or len(rest) > LARGEST:
+                transport.pause_reading()
+                self._next = self._loop.call_soon(self._go_on)
+            else:
+                transport.resume_reading()
 
     def _too_large(self) -> None:
         self._rest = b""

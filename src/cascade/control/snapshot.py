@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cascade.control import census
 from cascade.runtime.rules import PREFIX
-from cascade.runtime.run import ENDED, PENDING, SKIPPED, STARTED
 from cascade.runtime.ticket import WAITING
 
 if TYPE_CHECKING:
@@ -78,45 +78,32 @@ def of_waiters(manager: ResourceManager) -> list[dict[str, Any]]:
 
 def of_runs(manager: ResourceManager) -> list[dict[str, Any]]:
     """Return the runs of a manager, the oldest first; `MOST` of them."""
-    waiting = census.runs_waiting(manager)
-    runs = sorted(manager.running(), key=lambda run: run.serial)
-    return [_of_run(manager, run, waiting.get(run, 0)) for run in runs[:MOST]]
+    first = islice(census.states(manager).items(), MOST)
+    return [_of_run(manager, run, states) for run, states in first]
 
 
-def _of_run(manager: ResourceManager, run: Run, waiting: int) -> dict[str, Any]:
+def _of_run(manager: ResourceManager, run: Run, states: dict[str, int]) -> dict[str, Any]:
     began = None if manager.oversight is None else manager.oversight.began(run)
     return {
         "id": run.run_id,
         "engine": run.engine.name,
         "name": run.name_of(len(run.states) - 1) if run.states else "",
         "seconds": None if began is None else run.loop.time() - began,
-        "tasks": states_of(run, waiting),
+        "tasks": states,
     }
 
 
-def states_of(run: Run, waiting: int) -> dict[str, int]:
-    """Return how many tasks of a run are in each state."""
-    started = run.states.count(STARTED)
-    pending = run.states.count(PENDING)
-    # One that waits before its first step is still pending; one between two steps has started.
-    return {
-        "waiting": waiting,
-        "running": max(0, started - waiting) if pending == 0 else started,
-        "pending": max(0, pending - waiting),
-        "ended": run.states.count(ENDED),
-        "skipped": run.states.count(SKIPPED),
-    }
-
-
-def totals(managers: Iterable[ResourceManager]) -> dict[str, int]:
-    """Return how many tasks of all runs are in each state."""
+def totals(managers: Iterable[ResourceManager]) -> tuple[int, dict[str, int]]:
+    """Return how many runs there are, and how many tasks of all of them are in each state."""
     found = dict.fromkeys(("waiting", "running", "pending", "ended", "skipped"), 0)
+    runs = 0
     for manager in managers:
-        waiting = census.runs_waiting(manager)
-        for run in manager.running():
-            for state, count in states_of(run, waiting.get(run, 0)).items():
-                found[state] += count
-    return found
+        of_runs = census.states(manager)
+        runs += len(of_runs)
+        for states in of_runs.values():
+            for state, number in states.items():
+                found[state] += number
+    return runs, found
 
 
 def by_name(managers: Iterable[ResourceManager]) -> list[dict[str, Any]]:
@@ -131,9 +118,10 @@ def by_name(managers: Iterable[ResourceManager]) -> list[dict[str, Any]]:
             looked_at += len(run.states)
             if looked_at > MOST_NODES:
                 break
-            for node in run.running():
-                if (run, node) not in wait:
-                    running[run.name_of(node)] += 1
+            # A child of a map goes by the name of the map.
+            running.update(
+                run.lazy_of(node).name for node in run.running() if (run, node) not in wait
+            )
     names = sorted({*running, *waiting}, key=lambda name: -(running[name] + waiting[name]))
     return [
         {"name": name, "running": running[name], "waiting": waiting[name]} for name in names[:MOST]

@@ -9,8 +9,7 @@ from cascade.connectors.local import LocalBroker, LocalBusConnector
 from cascade.control.audit import Trail
 from cascade.control.desk import Desk
 from cascade.control.place import LOG, name_of_this_program, private_directory
-from cascade.control.server import Server
-from cascade.errors import ControlError
+from cascade.control.server import NameTakenError, Server
 
 MOST_LOOPS = 100
 """How many loops of one program may be steered at the same time."""
@@ -21,22 +20,27 @@ class Station:
 
     Args:
         loop: the loop.
-        name: what the program is called; None: its script and its process, and a number if that
-            is taken.
+        name: what the program is called; None: its script and its process.
+        numbered: whether a number is added to a name that is taken; otherwise it is refused.
         reachable: whether there is to be a socket.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, name: str | None, reachable: bool = True
+        self,
+        loop: asyncio.AbstractEventLoop,
+        name: str | None,
+        numbered: bool = True,
+        reachable: bool = True,
     ) -> None:
         self.bus = LocalBusConnector(LocalBroker())
         """For topics, within the program."""
         self.users = 0
         """How many engines use it."""
-        self.desk = Desk(name or name_of_this_program(), Trail("", None), loop)
+        self._name = name or name_of_this_program()
+        self.desk = Desk(self._name, Trail("", None), loop)
         """What answers."""
         self._loop = loop
-        self._name = name
+        self._numbered = numbered
         self._reachable = reachable
         self._server: Server | None = None
 
@@ -48,17 +52,14 @@ class Station:
         """
         if not self._reachable:
             return
-        place = private_directory()
-        if self._name is not None:
-            await self._listen(place, self._name)
-            return
-        name = name_of_this_program()
-        for number in range(1, MOST_LOOPS + 1):
+        place, name = private_directory(), self._name
+        for number in range(2, MOST_LOOPS + 2):
             try:
-                await self._listen(place, name if number == 1 else f"{name}-{number}")
-            except ControlError:
-                if number == MOST_LOOPS:
+                await self._listen(place, name)
+            except NameTakenError:
+                if not self._numbered or number > MOST_LOOPS:
                     raise
+                name = f"{self._name}-{number}"
             else:
                 return
 
@@ -73,5 +74,12 @@ class Station:
         """Listen no longer."""
         if self._server is not None:
             await self._server.close()
+            self._server = None
+        self.desk.close()
+
+    def abandon(self) -> None:
+        """The same where nothing can be awaited any more, as the loop is closed."""
+        if self._server is not None:
+            self._server.abandon()
             self._server = None
         self.desk.close()

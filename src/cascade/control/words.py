@@ -44,8 +44,8 @@ def duration_in_words(seconds: float) -> str:
 
 
 def amount_in_words(amount: float | None) -> str:
-    """Return an amount; None is no limit."""
-    return "none" if amount is None else f"{amount:g}"
+    """Return an amount, exactly enough to be typed again; None is no limit."""
+    return "none" if amount is None else f"{amount:.15g}"
 
 
 def rate_in_words(per_second: float | None) -> str:
@@ -56,7 +56,10 @@ def rate_in_words(per_second: float | None) -> str:
         amount = per_second * _UNITS[unit]
         if abs(amount - round(amount)) < 1e-9 * max(1.0, amount) and amount >= 1:
             return f"{round(amount)}/{unit}"
-    return f"{per_second * _UNITS['d']:g}/d"
+    text = f"{per_second * _UNITS['d']:.15g}"
+    if "e" in text:  # which isn't taken where rates are typed
+        text = f"{per_second * _UNITS['d']:.20f}".rstrip("0").rstrip(".")
+    return f"{text}/d"
 
 
 def quoted(text: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary, ref
 
 from cascade.errors import RunCancelledError
 
@@ -26,13 +28,15 @@ class Overseer(Protocol):
 class _Place:
     """Where a run is going on."""
 
-    __slots__ = ("before", "began", "reason", "task")
+    __slots__ = ("before", "began", "reason", "task", "times")
 
     def __init__(self, task: asyncio.Task[Any], began: float) -> None:
-        self.task = task
+        self.task = ref(task)
         self.began = began
         self.before = task.cancelling()
         self.reason: str | None = None
+        self.times = 0
+        """How often it was cancelled."""
 
 
 class Oversight:
@@ -44,7 +48,8 @@ class Oversight:
     def __init__(self) -> None:
         self.overseers: list[Overseer] = []
         """Who looks after them."""
-        self._places: dict[Run, _Place] = {}
+        # Weakly, so that a run whose loop was closed under it can go.
+        self._places: WeakKeyDictionary[Run, _Place] = WeakKeyDictionary()
 
     async def execute(self, run: Run, use_vm: bool) -> Any:
         """Let a run go on, and return its value.
@@ -57,13 +62,13 @@ class Oversight:
         assert task is not None
         place = self._places[run] = _Place(task, run.loop.time())
         error: BaseException | None = None
-        for overseer in self.overseers:
-            overseer.run_begins(run)
+        for overseer in list(self.overseers):
+            self._tell(run, overseer.run_begins, run)
         try:
             return await run.execute(use_vm)
         except asyncio.CancelledError as cancelled:
             error = cancelled
-            if place.reason is not None and task.cancelling() - 1 <= place.before:
+            if place.reason is not None and task.cancelling() - place.times <= place.before:
                 error = RunCancelledError(run.run_id, place.reason)
                 raise error from None
             raise
@@ -71,26 +76,39 @@ class Oversight:
             error = raised
             raise
         finally:
-            if place.reason is not None:
+            for _ in range(place.times):
                 task.uncancel()
             del self._places[run]
-            for overseer in self.overseers:
-                overseer.run_ended(run, error)
+            for overseer in list(self.overseers):
+                self._tell(run, overseer.run_ended, run, error)
             error = None
+
+    def _tell(self, run: Run, call: Callable[..., None], *said: Any) -> None:
+        try:
+            call(*said)
+        except Exception as problem:
+            # Whoever looks on has no part in what becomes of the run.
+            run.loop.call_exception_handler(
+                {"message": f"looking after {run.run_id} has failed", "exception": problem}
+            )
 
     def cancel(self, run: Run, reason: str) -> bool:
         """Cancel a run, which then raises `RunCancelledError`; whether it is known here.
+
+        One that takes its time to end can be cancelled again, as with ``asyncio.Task.cancel``.
 
         Args:
             run: the run.
             reason: what the error says, in words; of several the first counts.
         """
         place = self._places.get(run)
-        if place is None:
+        task = None if place is None else place.task()
+        if place is None or task is None:
             return False
         if place.reason is None:
             place.reason = reason
-            place.task.cancel()
+        place.times += 1
+        task.cancel()
         return True
 
     def began(self, run: Run) -> float | None:

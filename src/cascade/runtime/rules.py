@@ -92,6 +92,13 @@ class Rules:
         """Return the rules that hold now, in the order in which they came."""
         return [rule.constraint for rule in self._rules.values()]
 
+    def left(self, id: str, now: float) -> float | None:
+        """Return for how many seconds a rule still holds; None: without end, or it is unknown."""
+        rule = self._rules.get(id)
+        if rule is None or rule.expires_at is None:
+            return None if rule is None else rule.constraint.expires_in
+        return max(0.0, rule.expires_at - now)
+
     def update(self, constraint: GlobalConstraint) -> None:
         """Let a rule hold from now on, in place of any other of its id.
 
