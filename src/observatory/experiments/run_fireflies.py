@@ -176,7 +176,7 @@ async def run_experiment(
         engine,
         record=record,
         strict=strict,
-        control=_control(False, None, "virtual" if virtual else "real"),
+        control=_control(False, None, "virtual" if virtual else "real", engine),
     )
     if aggregator is None:
         return await experiment.run()
@@ -217,15 +217,19 @@ def _experiment(
     )
 
 
-def _control(wanted: bool, name: str | None, time: str) -> LocalControl | None:
+def _control(wanted: bool, name: str | None, time: str, engine: str) -> LocalControl | None:
     """Return by what the agents can be steered, if that is wanted.
 
     Raises:
-        ValueError: the name is none, or there are no sockets on that clock.
+        ValueError: the name is none, or there are no agents, or no sockets on that clock.
     """
+    steerable = ENGINES[engine].steerable
     if not wanted and name is None:
-        # The switch in the environment is for real time alone.
-        return control_from_environment() if is_switched_on() and time == "real" else None
+        # The switch in the environment is for agents on real time alone.
+        wanted = is_switched_on() and time == "real" and steerable
+        return control_from_environment() if wanted else None
+    if not steerable:
+        raise ValueError("control must be left out with --engine reference: it has no agents")
     if time == "virtual":
         raise ValueError("control needs --time real")
     try:
@@ -413,7 +417,7 @@ def fireflies(
             engine=typing.cast(Engine, engine),
             record=record,
             strict=None if strict is None else strict / 1000,
-            control=_control(control, control_name, time),
+            control=_control(control, control_name, time, engine),
             page=page,
         )
     except ValueError as error:

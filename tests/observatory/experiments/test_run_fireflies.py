@@ -392,6 +392,11 @@ def test_what_agents_dont_know_and_a_calculation_doesnt_have_is_refused(
     assert line == (
         "fireflies: --strict must be left out with --engine reference: its flashes are never late"
     )
+    for option in (["--control"], ["--control-name", "world"]):
+        line = refusal(fireflies("--engine", "reference", *option))
+        assert line == (
+            "fireflies: --control must be left out with --engine reference: it has no agents"
+        )
 
 
 def test_a_refused_command_leaves_no_files(fireflies: Command, tmp_path: Path) -> None:
