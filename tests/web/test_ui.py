@@ -168,7 +168,9 @@ class TestThePage:
         page.locator("#for").fill("10m")
         page.locator("#send").click()
         expect(page.locator("#effect")).to_have_text("line: 1 → 3; 0 in use, 0 wait; for 10m")
-        expect(page.locator("#undo")).to_have_text("undo: cascade limit line=1")
+        expect(page.locator("#undo")).to_have_text(
+            re.compile(r"undo: cascade limit line=1 --program \S+")
+        )
         expect(page.locator("#resources tr[data-name=line]")).to_contain_text("0 of 3")
         expect(page.locator("#trail li").first).to_contain_text("limit line=3 --for 600")
 
