@@ -1,6 +1,7 @@
 """Makes the pictures of docs/browser.md, with the commands as they are and a real browser.
 
-``python -m docs.make_screenshots`` (or ``make screenshots``); it takes about a minute.
+``python -m docs.make_screenshots`` (or ``make screenshots``); it takes about a minute. It
+draws docs/pictures/browser-fireflies.png and docs/pictures/browser-programs.png.
 """
 
 from __future__ import annotations

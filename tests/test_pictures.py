@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
@@ -17,15 +18,14 @@ COMMANDS = {
     for page in sorted((ROOT / "docs").glob("*.md"))
     for experiment, options, picture in COMMAND.findall(page.read_text(encoding="utf-8"))
 }
-
-
-PROGRAM = re.compile(r'^""".*(docs/pictures/[\w.]+)')
+PICTURE = re.compile(r"docs/pictures/[\w.-]*\w")
 
 
 def test_each_picture_has_its_command_or_a_program_that_draws_it() -> None:
     pictures = {str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "pictures").iterdir()}
-    first_lines = [path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*.py")]
-    drawn = {found[1] for found in map(PROGRAM.match, first_lines) if found is not None}
+    programs = [path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*.py")]
+    said = [ast.get_docstring(ast.parse(program)) or "" for program in programs]
+    drawn = {picture for text in said for picture in PICTURE.findall(text)}
     assert pictures == set(COMMANDS) | drawn
     assert not set(COMMANDS) & drawn
 
