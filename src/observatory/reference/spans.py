@@ -19,12 +19,17 @@ from heapq import heapify, heappush
 import numpy as np
 
 from observatory.reference.instant import Instant
-from observatory.reference.state import Key, State, Times, View, Whole, whole_view
-from observatory.reference.together import Outcome, Together
+from observatory.reference.record import Record
+from observatory.reference.state import Key, State, Times, View, Whole, time_view, whole_view
+from observatory.reference.together import Together
 
 NEAR = 1 / 20
 """How far one looks ahead for who will be due, as a share of the period."""
-FEW, MANY = 0.12, 0.16
+ROUNDS = 4
+"""How often instants are run together at most."""
+ALONE = 100
+"""So many who wait are run one by one."""
+FEW, MANY = 0.03, 0.05
 """Spans get longer below this share of flashes that had to be run one by one, shorter above."""
 
 
@@ -82,24 +87,40 @@ class Spans:
 
     def _run(self, agents: Whole, end: float) -> None:
         """Run the span of some agents, all who are due before its end."""
-        agents = self._state.in_turn(agents)
-        outcome = self._together.run(agents, self._state.due[agents])
-        woken = self._run_one_by_one(outcome, end)
-        self._tell_all(outcome)
-        self._keep_near(np.concatenate((outcome.touched(), np.array(woken, dtype=np.int64))))
+        record = self._together.record()
+        waiting = self._state.in_turn(agents)
+        for _ in range(ROUNDS):
+            self._together.run(waiting, record)
+            before, touched = len(waiting), record.touched()
+            waiting = self._waiting(np.concatenate((agents, touched)), record, end)
+            if len(waiting) < ALONE or len(waiting) > 0.8 * before:
+                break
+        woken = self._run_one_by_one(waiting, record, end) if waiting.size else []
+        self._tell_all(record)
+        self._keep_near(np.concatenate((agents, touched, np.array(woken, dtype=np.int64))))
 
-    def _run_one_by_one(self, outcome: Outcome, end: float) -> list[int]:
-        """Run what doesn't stand and what became due before the end; return who was woken."""
-        state, instant = self._state, self._instant
+    def _waiting(self, agents: Whole, record: Record, end: float) -> Whole:
+        """Return who of some agents is due before the end, in the order in which they come.
+
+        Nothing in the record is at the same time then: it is part of one instant with them.
+        """
+        due = self._state.due
+        while True:
+            waiting = self._state.in_turn(agents.take(np.flatnonzero(due.take(agents) < end)))
+            at = np.append(due.take(waiting), np.inf)
+            same = at.take(np.searchsorted(at, record.moments)) == record.moments
+            same &= record.stands
+            if not same.any():
+                return waiting
+            record.undo(same)
+
+    def _run_one_by_one(self, waiting: Whole, record: Record, end: float) -> list[int]:
+        """Run who is waiting, and who becomes due before the end; return who was woken."""
+        instant = self._instant
         due, rank = instant.due, instant.rank
-        touched = outcome.touched()
-        agenda = state.keys(
-            np.unique(np.concatenate((outcome.waiting(), touched[state.due[touched] < end])))
-        )
-        if not agenda:
-            return []
+        agenda = self._state.keys(waiting)
         heapify(agenda)
-        standing = _Standing(state, outcome, self._owner, agenda)
+        standing = _Standing(self._state, record, self._owner, agenda, end)
         woken: list[int] = []
         while agenda:
             now = agenda[0][0]
@@ -111,51 +132,60 @@ class Spans:
             woken += queue
         return woken
 
-    def _tell_all(self, outcome: Outcome) -> None:
-        agents, times = outcome.flashes()
-        share = 0.0
-        if self._instant.flashed:
-            others, their_times = self._instant.taken()
-            share = len(others) / (len(agents) + len(others))
-            agents = np.concatenate((agents, others))
-            times = np.concatenate((times, their_times))
-            order = np.argsort(times, kind="stable")
-            agents, times = agents[order], times[order]
+    def _tell_all(self, record: Record) -> None:
+        agents, times = record.flashes()
+        others, their_times = self._instant.taken()
+        share = len(others) / (len(agents) + len(others))
+        agents = np.concatenate((agents, others))
+        times = np.concatenate((times, their_times))
+        order = np.argsort(times, kind="stable")
         if share > MANY:
             self._length *= 0.9
         elif share < FEW:
             self._length = min(self._length * 1.1, NEAR * self._state.period)
-        self._tell(agents, times)
+        self._tell(agents.take(order), times.take(order))
 
     def _keep_near(self, agents: Whole) -> None:
         """Take in who has come near, and leave out who has gone."""
-        due = self._state.due
-        come = np.unique(agents[(due[agents] < self._horizon) & ~self._is_near[agents]])
-        self._is_near[come] = True
+        due, is_near = self._state.due, self._is_near
+        come = np.sort(agents[(due.take(agents) < self._horizon) & ~is_near.take(agents)])
+        come = come[np.diff(come, prepend=-1) > 0]
+        is_near[come] = True
         near = np.concatenate((self._near, come))
-        still = due[near] < self._horizon
-        self._is_near[near[~still]] = False
+        still = due.take(near) < self._horizon
+        is_near[near[~still]] = False
         self._near = near[still]
 
 
 class _Standing:
     """The instants of a span that stand, while others are run one by one."""
 
-    def __init__(self, state: State, outcome: Outcome, owner: View[int], agenda: list[Key]) -> None:
-        self._state, self._outcome, self._agenda = state, outcome, agenda
-        self._moments: list[float] = outcome.moments.tolist()
+    def __init__(
+        self, state: State, record: Record, owner: View[int], agenda: list[Key], end: float
+    ) -> None:
+        self._state, self._record, self._agenda, self._end = state, record, agenda, end
+        order = np.argsort(record.moments)
+        self._numbers = whole_view(order)
+        self._moments = record.moments.take(order).tolist()
         # An instant that doesn't stand keeps nobody from anything.
-        self._until: list[float] = np.where(outcome.stands, outcome.moments, -np.inf).tolist()
-        self.kept = owner, outcome.base, self._until
+        self._until_when = np.where(record.stands, record.moments, -np.inf)
+        self._until = time_view(self._until_when)
+        self.kept = owner, record.base, self._until
 
     def give_way(self, now: float) -> None:
         """Undo what stands at this very time: it is part of one instant with what is to run."""
-        number = bisect_left(self._moments, now)
-        if number < len(self._until) and self._until[number] == now:
-            self.release(number)
+        place = bisect_left(self._moments, now)
+        while place < len(self._moments) and self._moments[place] == now:
+            number = self._numbers[place]
+            if self._until[number] == now:
+                self.release(number)
+            place += 1
 
     def release(self, keeper: int) -> None:
-        """Undo an instant; those who were due first in it are due again."""
-        self._until[keeper] = -np.inf
-        for key in self._state.keys(self._outcome.undo(self._state, keeper)):
+        """Undo an instant; those who are due again before the end are run again."""
+        gone = np.zeros(len(self._until_when), dtype=bool)
+        gone[keeper] = True
+        touched = self._record.undo(gone)
+        self._until_when[gone] = -np.inf
+        for key in self._state.keys(touched[self._state.due[touched] < self._end]):
             heappush(self._agenda, key)

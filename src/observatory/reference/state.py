@@ -74,13 +74,9 @@ class State:
             self.flashed_at.take(agents),
         )
 
-    def put_back(self, agents: Whole, entries: Before, which: Whole) -> None:
-        """Put back entries that `copy` has returned, those of the agents at `which` places."""
-        chosen = agents.take(which)
-        self.due[chosen] = entries[0].take(which)
-        self.set_at[chosen] = entries[1].take(which)
-        self.rank[chosen] = entries[2].take(which)
-        self.flashed_at[chosen] = entries[3].take(which)
+    def put_back(self, agents: Whole, entries: Before) -> None:
+        """Put back entries that `copy` has returned."""
+        self.due[agents], self.set_at[agents], self.rank[agents], self.flashed_at[agents] = entries
 
     def keys(self, agents: Whole) -> list[Key]:
         """Return the keys of some agents."""
@@ -95,9 +91,10 @@ class State:
         )
 
     def in_turn(self, agents: Whole) -> Whole:
-        """Return agents in the order in which they come."""
-        order = np.lexsort((self.rank[agents], self.set_at[agents], self.due[agents]))
-        return agents[order]
+        """Return agents in the order in which they come, each once."""
+        keys = self.rank.take(agents), self.set_at.take(agents), self.due.take(agents)
+        agents = agents.take(np.lexsort(keys))
+        return agents.take(np.flatnonzero(np.diff(agents, prepend=-1)))
 
 
 def neighbor_matrix(topology: Topology, count: int) -> Whole | None:
