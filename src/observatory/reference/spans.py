@@ -25,6 +25,8 @@ from observatory.reference.together import Together
 
 NEAR = 1 / 20
 """How far one looks ahead for who will be due, as a share of the period."""
+SHRINK = 0.8
+"""Rounds go on while each leaves less than this share of those who waited."""
 ROUNDS = 4
 """How often instants are run together at most."""
 ALONE = 100
@@ -93,7 +95,7 @@ class Spans:
             self._together.run(waiting, record)
             before, touched = len(waiting), record.touched()
             waiting = self._waiting(np.concatenate((agents, touched)), record, end)
-            if len(waiting) < ALONE or len(waiting) > 0.8 * before:
+            if len(waiting) < ALONE or len(waiting) > SHRINK * before:
                 break
         woken = self._run_one_by_one(waiting, record, end) if waiting.size else []
         self._tell_all(record)

@@ -131,7 +131,7 @@ class _Round:
         due = state.due.take(hearer)
         owners = self._owner.take(hearer) - self._record.base
         foreign = (owners >= 0) & (owners != instant.take(sender)[:, np.newaxis])
-        foreign |= due < moment
+        foreign |= due <= moment
         where = np.flatnonzero(foreign)
         if where.size:
             places = sender.take(where // width)
@@ -148,8 +148,10 @@ class _Round:
         """Instants have come to agents that others have touched, or who are due before."""
         owned = owners >= 0
         is_later = owned & (self._record.moments.take(owners, mode="clip") > now)
-        # What has run in an earlier round may be built on, but for those who are due since then.
-        builds = owned & ~is_later & (owners < self._first) & (due >= now)
+        # Whoever is later may build on what the other has done, until that one comes back to it;
+        # but not on those who are due since then, and before it or with it.
+        builds = owned & ~is_later & (due > now)
+        builds &= ~self._gone.take(owners, mode="clip")
         self._gone[instants[~builds]] = True
         self._gone[owners[is_later]] = True
         if builds.any():
