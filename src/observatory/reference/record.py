@@ -42,6 +42,7 @@ class Record:
         self._state, self._owner = state, owner
         self._generations: list[Generation] = []
         self._built: list[tuple[Whole, Whole]] = []
+        self._changed: list[Whole] = []
 
     def begin(self, moments: Times) -> int:
         """Take in the instants of a round, in order; return the number of the first."""
@@ -53,6 +54,7 @@ class Record:
     def add(self, generation: Generation) -> None:
         """Take in who was woken together, in instants of the latest round."""
         self._generations.append(generation)
+        self._changed.append(generation.queue)
 
     def build(self, lower: Whole, upper: Whole) -> None:
         """Take in which instants have built on what others did; these can't go without them."""
@@ -61,6 +63,12 @@ class Record:
     def touched(self) -> Whole:
         """Return who was woken, some more than once, also in instants that don't stand."""
         return np.concatenate([one.queue for one in self._generations])
+
+    def changed(self) -> Whole:
+        """Return who was woken or put back since this was called, some more than once."""
+        changed = np.concatenate(self._changed) if self._changed else np.empty(0, dtype=np.int64)
+        self._changed.clear()
+        return changed
 
     def flashes(self) -> tuple[Whole, Times]:
         """Return agents and times of the flashes that stand; in order within an instant."""
@@ -94,4 +102,5 @@ class Record:
                 self._state.put_back(agents, tuple(entries.take(where) for entries in one.before))
                 self._owner[agents] = one.owner.take(where)
                 touched.append(agents)
+        self._changed += touched
         return np.concatenate(touched) if touched else np.empty(0, dtype=np.int64)

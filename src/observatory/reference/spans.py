@@ -27,12 +27,12 @@ NEAR = 1 / 20
 """How far one looks ahead for who will be due, as a share of the period."""
 SHRINK = 0.8
 """Rounds go on while each leaves less than this share of those who waited."""
-ROUNDS = 4
+ROUNDS = 10
 """How often instants are run together at most."""
 ALONE = 100
 """So many who wait are run one by one."""
-FEW, MANY = 0.03, 0.05
-"""Spans get longer below this share of flashes that had to be run one by one, shorter above."""
+FEW, MANY = 0.15, 0.2
+"""Spans get longer below this share of agents who wait after the first round, shorter above."""
 
 
 class Spans:
@@ -91,29 +91,47 @@ class Spans:
         """Run the span of some agents, all who are due before its end."""
         record = self._together.record()
         waiting = self._state.in_turn(agents)
-        for _ in range(ROUNDS):
-            self._together.run(waiting, record)
-            before, touched = len(waiting), record.touched()
-            waiting = self._waiting(np.concatenate((agents, touched)), record, end)
+        held_back = np.empty(0)
+        for number in range(ROUNDS):
+            runs = ~np.isin(self._state.due.take(waiting), held_back)
+            held_back = self._together.run(waiting[runs], record)
+            before = len(waiting)
+            waiting = self._waiting(waiting, record, end)
+            if number == 0:
+                self._fit(len(waiting) / before)
             if len(waiting) < ALONE or len(waiting) > SHRINK * before:
                 break
         woken = self._run_one_by_one(waiting, record, end) if waiting.size else []
         self._tell_all(record)
+        touched = record.touched()
         self._keep_near(np.concatenate((agents, touched, np.array(woken, dtype=np.int64))))
 
+    def _fit(self, share: float) -> None:
+        """Make the next spans longer or shorter, after a share that has to run again."""
+        if share > MANY:
+            self._length *= 0.9
+        elif share < FEW:
+            self._length = min(self._length * 1.1, NEAR * self._state.period)
+
     def _waiting(self, agents: Whole, record: Record, end: float) -> Whole:
-        """Return who of some agents is due before the end, in the order in which they come.
+        """Return who is due before the end, in the order in which they come.
 
         Nothing in the record is at the same time then: it is part of one instant with them.
+
+        Args:
+            agents: who was due before the latest round.
+            record: the record.
+            end: the end, in seconds.
         """
         due = self._state.due
         while True:
-            waiting = self._state.in_turn(agents.take(np.flatnonzero(due.take(agents) < end)))
-            at = np.append(due.take(waiting), np.inf)
+            agents = np.concatenate((agents, record.changed()))
+            agents = self._state.in_turn(agents.take(np.flatnonzero(due.take(agents) < end)))
+            at = np.append(due.take(agents), np.inf)
             same = at.take(np.searchsorted(at, record.moments)) == record.moments
             same &= record.stands
             if not same.any():
-                return waiting
+                return agents
             record.undo(same)
 
     def _run_one_by_one(self, waiting: Whole, record: Record, end: float) -> list[int]:
@@ -137,14 +155,9 @@ class Spans:
     def _tell_all(self, record: Record) -> None:
         agents, times = record.flashes()
         others, their_times = self._instant.taken()
-        share = len(others) / (len(agents) + len(others))
         agents = np.concatenate((agents, others))
         times = np.concatenate((times, their_times))
         order = np.argsort(times, kind="stable")
-        if share > MANY:
-            self._length *= 0.9
-        elif share < FEW:
-            self._length = min(self._length * 1.1, NEAR * self._state.period)
         self._tell(agents.take(order), times.take(order))
 
     def _keep_near(self, agents: Whole) -> None:

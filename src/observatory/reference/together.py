@@ -42,18 +42,21 @@ class Together:
         """Return a new record, which ends all earlier ones."""
         return Record(self._state, self.owner, self._instants)
 
-    def run(self, queue: Whole, record: Record) -> None:
+    def run(self, queue: Whole, record: Record) -> Times:
         """Run instants for one more round of a record, and undo those that meet.
+
+        Those whose times are returned were in the way of earlier ones, which were undone as well:
+        they would be so again in a round with both.
 
         Args:
             queue: all who are due before some time, in the order in which they come.
             record: what was run since the span began; nothing in it that stands is at the same
                 time as any of these.
         """
-        _Round(self._state, self._neighbors, self.owner, self._place, self._first, record).run(
-            queue
-        )
+        one = _Round(self._state, self._neighbors, self.owner, self._place, self._first, record)
+        one.run(queue)
         self._instants = record.base + len(record.moments)
+        return record.moments[one.in_the_way]
 
 
 class _Round:
@@ -78,6 +81,7 @@ class _Round:
         self._first = record.begin(moments)
         instant += self._first
         self._gone = np.zeros(len(record.moments), dtype=bool)
+        self.in_the_way = self._gone.copy()
         woken = np.zeros(len(record.moments), dtype=np.int64)
         before_owner = owner.take(queue)
         if self._first:
@@ -154,6 +158,7 @@ class _Round:
         builds &= ~self._gone.take(owners, mode="clip")
         self._gone[instants[~builds]] = True
         self._gone[owners[is_later]] = True
+        self.in_the_way[owners[is_later]] = True
         if builds.any():
             self._record.build(owners[builds], instants[builds])
 
