@@ -93,8 +93,11 @@ class Spans:
         waiting = self._state.in_turn(agents)
         held_back = np.empty(0)
         for number in range(ROUNDS):
-            runs = ~np.isin(self._state.due.take(waiting), held_back)
-            held_back = self._together.run(waiting[runs], record)
+            runs = waiting
+            if held_back.size:
+                held = np.isin(self._state.due.take(waiting), held_back)
+                runs = waiting.take(np.flatnonzero(~held))
+            held_back = self._together.run(runs, record)
             before = len(waiting)
             waiting = self._waiting(waiting, record, end)
             if number == 0:

@@ -92,8 +92,19 @@ class State:
 
     def in_turn(self, agents: Whole) -> Whole:
         """Return agents in the order in which they come, each once."""
-        keys = self.rank.take(agents), self.set_at.take(agents), self.due.take(agents)
-        agents = agents.take(np.lexsort(keys))
+        due = self.due.take(agents)
+        order = np.argsort(due, kind="stable")
+        agents, due = agents.take(order), due.take(order)
+        # Only where two are due at one time does the rest of their keys matter.
+        ties = np.flatnonzero(due[1:] == due[:-1])
+        if not ties.size:
+            return agents
+        is_tied = np.zeros(len(agents), dtype=bool)
+        is_tied[ties] = is_tied[ties + 1] = True
+        tied = np.flatnonzero(is_tied)
+        some = agents.take(tied)
+        keys = self.rank.take(some), self.set_at.take(some), due.take(tied)
+        agents[tied] = some.take(np.lexsort(keys))
         return agents.take(np.flatnonzero(np.diff(agents, prepend=-1)))
 
 

@@ -141,12 +141,13 @@ class _Round:
             places = sender.take(where // width)
             self._meet(owners.take(where), due.take(where), instant.take(places), now.take(places))
         listens = state.period - (due - moment) >= state.threshold
-        # Whoever waited behind the sender has taken its flash already.
-        listens &= self._place.take(hearer) <= sender[:, np.newaxis]
         if where.size:
             listens &= ~self._gone.take(instant.take(sender))[:, np.newaxis]
         joins = np.flatnonzero(listens)
-        return hearer.take(joins), sender.take(joins // width)
+        hearer, sender = hearer.take(joins), sender.take(joins // width)
+        # Whoever waited behind the sender has taken its flash already.
+        joins = np.flatnonzero(self._place.take(hearer) <= sender)
+        return hearer.take(joins), sender.take(joins)
 
     def _meet(self, owners: Whole, due: Times, instants: Whole, now: Times) -> None:
         """Instants have come to agents that others have touched, or who are due before."""
