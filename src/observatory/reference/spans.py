@@ -29,9 +29,9 @@ SHRINK = 0.8
 """Rounds go on while each leaves less than this share of those who waited."""
 ROUNDS = 10
 """How often instants are run together at most."""
-ALONE = 100
+ALONE = 60
 """So many who wait are run one by one."""
-FEW, MANY = 0.15, 0.2
+FEW, MANY = 0.08, 0.1
 """Spans get longer below this share of agents who wait after the first round, shorter above."""
 
 
