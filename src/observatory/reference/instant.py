@@ -99,7 +99,7 @@ class Instant:
         state, neighbors = self._state, self._neighbors
         period, threshold = state.period, state.threshold
         slope, constant = state.slope, state.constant
-        owner, base, until = (None, 0, None) if guard is None else guard.kept
+        owner, base, until = (None, 0, due) if guard is None else guard.kept
         heard = dict.fromkeys(queue, 0)
         soon: list[int] = []
         for place, agent in enumerate(queue):  # which grows meanwhile

@@ -89,17 +89,16 @@ class Record:
         if self._built:
             lower = np.concatenate([pair[0] for pair in self._built])
             upper = np.concatenate([pair[1] for pair in self._built])
-            count = 0
-            while count != (count := np.count_nonzero(gone)):
-                gone[upper[gone.take(lower)]] = True
-                gone &= self.stands
+            while (more := upper[gone.take(lower) & (self.stands > gone).take(upper)]).size:
+                gone[more] = True
         self.stands &= ~gone
         touched = []
         for one in reversed(self._generations):
             where = np.flatnonzero(gone.take(one.instant))
             if where.size:
                 agents = one.queue.take(where)
-                self._state.put_back(agents, tuple(entries.take(where) for entries in one.before))
+                due, rest = one.before
+                self._state.put_back(agents, (due.take(where), rest.take(where)))
                 self._owner[agents] = one.owner.take(where)
                 touched.append(agents)
         self._changed += touched

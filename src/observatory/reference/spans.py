@@ -31,7 +31,7 @@ ROUNDS = 10
 """How often instants are run together at most."""
 ALONE = 60
 """So many who wait are run one by one."""
-FEW, MANY = 0.08, 0.1
+FEW, MANY = 0.1, 0.13
 """Spans get longer below this share of agents who wait after the first round, shorter above."""
 
 

@@ -95,15 +95,16 @@ class _Round:
             before = state.copy(queue)
             due, flashing = self._wake(queue, now, heard, before)
             record.add(Generation(queue, instant, flashing, before, before_owner))
-            state.due[queue] = due
-            state.set_at[queue] = now
-            starts = np.where(np.diff(instant, prepend=-1), place, 0)
+            starts = place.copy()
+            starts[1:][instant[1:] == instant[:-1]] = 0
             rank = woken.take(instant) + (place - np.maximum.accumulate(starts))
             woken[instant] = rank + 1  # the last of each instant
-            state.rank[queue] = rank
-            sender = np.flatnonzero(flashing)
+            rest = before[1].copy()
+            rest["set_at"], rest["rank"] = now, rank
+            sender = flashing.nonzero()[0]
             flashed = queue.take(sender)
-            state.flashed_at[flashed] = now.take(sender)
+            rest["flashed_at"][sender] = now.take(sender)
+            state.put_back(queue, (due, rest))
             hearer, sender = self._listeners(flashed, sender, instant, now)
             self._place[queue] = -1
             hearer, sender, heard = self._joined(hearer, sender, instant)
@@ -136,17 +137,17 @@ class _Round:
         owners = self._owner.take(hearer) - self._record.base
         foreign = (owners >= 0) & (owners != instant.take(sender)[:, np.newaxis])
         foreign |= due <= moment
-        where = np.flatnonzero(foreign)
+        where = foreign.ravel().nonzero()[0]
         if where.size:
             places = sender.take(where // width)
             self._meet(owners.take(where), due.take(where), instant.take(places), now.take(places))
         listens = state.period - (due - moment) >= state.threshold
         if where.size:
             listens &= ~self._gone.take(instant.take(sender))[:, np.newaxis]
-        joins = np.flatnonzero(listens)
+        joins = listens.ravel().nonzero()[0]
         hearer, sender = hearer.take(joins), sender.take(joins // width)
         # Whoever waited behind the sender has taken its flash already.
-        joins = np.flatnonzero(self._place.take(hearer) <= sender)
+        joins = (self._place.take(hearer) <= sender).nonzero()[0]
         return hearer.take(joins), sender.take(joins)
 
     def _meet(self, owners: Whole, due: Times, instants: Whole, now: Times) -> None:
@@ -163,24 +164,20 @@ class _Round:
         if builds.any():
             self._record.build(owners[builds], instants[builds])
 
-    def _joined(
-        self, hearer: Whole, sender: Whole, instant: Whole
-    ) -> tuple[Whole, Whole, Whole]:
+    def _joined(self, hearer: Whole, sender: Whole, instant: Whole) -> tuple[Whole, Whole, Whole]:
         """Return who joins the queue, in the order of the first flash heard, and how many each."""
         order = np.arange(len(hearer))
         self._first_heard[hearer[::-1]] = order[::-1]
         first_of = self._first_heard.take(hearer)
         of = instant.take(sender)
-        # Where two instants come to one agent, the earlier one is the first.
-        meets = np.flatnonzero(of.take(first_of) != of)
-        if meets.size:
-            self._gone[of[meets]] = True
         joins = first_of == order
-        if self._gone.any():
+        # Where two instants come to one agent, the earlier one is the first.
+        same = of.take(first_of) == of
+        if not same.all():
+            self._gone[of[~same]] = True
             joins &= ~self._gone.take(of)
-        joined = np.flatnonzero(joins)
-        if meets.size:
-            first_of = np.delete(first_of, meets)
+            first_of = first_of[same]
+        joined = joins.nonzero()[0]
         heard = np.bincount(first_of, minlength=len(hearer)).take(joined)
         return hearer.take(joined), sender.take(joined), heard
 
@@ -190,37 +187,39 @@ class _Round:
         """Return when those in the queue will be due after their turn, and who of them flashes."""
         if heard is None:  # all of them were due
             return now + self._state.period, np.ones(len(queue), dtype=bool)
-        before_due, _, _, flashed_at = before
-        takes = flashed_at != now
+        before_due, rest = before
+        takes = rest["flashed_at"] != now
         due = np.where(takes, self._advanced(before_due, now, heard), before_due)
         flashing = due <= now
-        more = np.flatnonzero(flashing)
+        more = flashing.nonzero()[0]
         while more.size:
             behind = self._place.take(self._neighbors.take(queue.take(more), axis=0))
             reached = behind[behind > more[:, np.newaxis]]
             if not reached.size:
                 break
             heard = heard + np.bincount(reached, minlength=len(queue))
-            more = reached[takes[reached] & ~flashing[reached]]
-            due[more] = self._advanced(before_due[more], now[more], heard[more])
-            more = np.unique(more[due[more] <= now[more]])
+            more = reached[(takes > flashing).take(reached)]
+            due[more] = self._advanced(before_due.take(more), now.take(more), heard.take(more))
+            more = ((due <= now) > flashing).nonzero()[0]
             flashing[more] = True
         return np.where(flashing, now + self._state.period, due), flashing
 
     def _advanced(self, due: Times, now: Times, heard: Whole) -> Times:
         """Return when agents are due that have heard so many flashes, one after another."""
         due = self._nearer(due, now)  # each of them has heard one at least
-        more = np.flatnonzero(heard > 1)
+        more = (heard > 1).nonzero()[0]
         count = 1
         while more.size:
-            due[more] = self._nearer(due[more], now[more])
+            due[more] = self._nearer(due.take(more), now.take(more))
             count += 1
-            more = more[heard[more] > count]
+            more = more[heard.take(more) > count]
         return due
 
     def _nearer(self, due: Times, now: Times) -> Times:
         """Return when agents are due that have heard a flash."""
         state = self._state
+        if state.slope == 0:  # the same, with one step instead of five
+            return due - state.constant
         return due - (state.slope * (state.period - (due - now)) + state.constant)
 
 
