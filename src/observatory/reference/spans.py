@@ -1,13 +1,15 @@
 """Spans: a large world in pieces of time, each with many instants that are run together.
 
 All instants of a span are run together as if there were no others; those that meet are undone
-(`Together`), and run again one by one in the order of time, with those that became due meanwhile.
-Where one of these comes to an agent that a later instant has touched already, that one is undone
-as well, and waits for its turn. Nothing else has to be: those that still stand have nothing in
-common with it, and all that was run one by one was earlier. So each span is a piece of the very
-world that instant after instant would give.
+(`Together`), and run again in another round, with those that became due meanwhile. When few are
+left, they are run one by one in the order of time. Where one of these comes to an agent that a
+later instant has touched already, that one is undone as well, with all that was built on it, and
+waits for its turn. Nothing else has to be: those that still stand have seen nothing of it, and all
+that was run one by one was earlier. So each span is a piece of the very world that instant after
+instant would give.
 
-How long spans are is fitted to how much has to be run one by one.
+How long spans are is fitted to how much has to run again: longer ones have more to do in each
+operation on arrays, but more that meets.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ SHRINK = 0.8
 ROUNDS = 10
 """How often instants are run together at most."""
 ALONE = 60
-"""So many who wait are run one by one."""
+"""Fewer who wait than these are run one by one."""
 FEW, MANY = 0.1, 0.13
 """Spans get longer below this share of agents who wait after the first round, shorter above."""
 
