@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -27,6 +29,10 @@ NOT_THERE = {"connector": "nobody is told of its flashes", "strict": "its flashe
 """What a calculation doesn't take, and why."""
 FRAMES_PER_SECOND = 30
 """How often a calculation that is shown goes on, in a second of the loop's clock."""
+APART = 2_000
+"""So many flashes told at once are hashed in a thread, while the calculation goes on."""
+BEHIND = 16
+"""How many times the thread may have been told what it hasn't hashed yet."""
 
 
 class _World(Protocol):
@@ -43,15 +49,38 @@ class BulkRecorder(Recorder):
     Nothing in a calculation is late, and it has no steps.
     """
 
+    _thread: ThreadPoolExecutor | None = None
+
     def flashed_together(self, agents: Whole, times: Times) -> None:
-        """Agents have flashed, in this order."""
+        """Agents have flashed, in this order; the arrays must stay as they are."""
         self.count += len(agents)
         np.frombuffer(self.latest)[agents] = self._start + times
-        self._digest.update(flash_lines(agents, times))
+        if len(agents) < APART:
+            self._catch_up(0)
+            self._hash(agents, times)
+        else:
+            if self._thread is None:
+                self._thread, self._hashing = ThreadPoolExecutor(1), deque[Future[None]]()
+            self._hashing.append(self._thread.submit(self._hash, agents, times))
+            self._catch_up(BEHIND)
         if self._keep:
             self.flashes += map(Flash, agents.tolist(), times.tolist())
         if self._record is not None:
             self._record.flashes(agents, times)
+
+    def _hash(self, agents: Whole, times: Times) -> None:
+        self._digest.update(flash_lines(agents, times))
+
+    def _catch_up(self, behind: int) -> None:
+        """Wait until the thread is at most so many times behind."""
+        while self._thread is not None and len(self._hashing) > behind:
+            self._hashing.popleft().result()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the flashes so far."""
+        self._catch_up(0)
+        return super().digest
 
     def turns(self, now: float) -> Times:
         """Return all phases at `now`, on the loop's clock, as shares of the period."""

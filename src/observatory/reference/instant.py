@@ -23,7 +23,7 @@ class Guard(Protocol):
     """Keeps agents whom instants have touched that were run out of turn."""
 
     @property
-    def kept(self) -> tuple[View[int], int, Sequence[float]]:
+    def kept(self) -> tuple[View[int], int, View[float]]:
         """Which instant has touched each agent, plus a number; that number; when they were."""
         ...
 
@@ -99,7 +99,7 @@ class Instant:
         state, neighbors = self._state, self._neighbors
         period, threshold = state.period, state.threshold
         slope, constant = state.slope, state.constant
-        owner, base, until = (None, 0, ()) if guard is None else guard.kept
+        owner, base, until = (None, 0, due) if guard is None else guard.kept
         heard = dict.fromkeys(queue, 0)
         soon: list[int] = []
         for place, agent in enumerate(queue):  # which grows meanwhile
@@ -119,9 +119,10 @@ class Instant:
                         continue
                     if owner is not None:
                         keeper = owner[neighbor] - base
-                        if keeper >= 0 and until[keeper] > now:
+                        while keeper >= 0 and until[keeper] > now:
                             assert guard is not None
                             guard.release(keeper)
+                            keeper = owner[neighbor] - base  # who had touched it before
                     if period - (due[neighbor] - now) >= threshold and neighbor != agent:
                         heard[neighbor] = 1
                         queue.append(neighbor)

@@ -83,7 +83,7 @@ class LargeWorld:
             now = agenda[0][0]
             queue = instant.taken_from(agenda)
             if len(queue) >= MANY and self._together is not None:
-                self._run_many(np.array(queue), now)
+                self._run_many(np.array(queue))
                 continue
             for agent in instant.run(now, queue, math.inf):
                 heappush(agenda, (due[agent], now, rank[agent], agent))
@@ -92,11 +92,12 @@ class LargeWorld:
         if instant.flashed:
             self._tell(*instant.taken())
 
-    def _run_many(self, queue: Whole, now: float) -> None:
+    def _run_many(self, queue: Whole) -> None:
         assert self._together is not None
         if self._instant.flashed:
             self._tell(*self._instant.taken())
-        outcome = self._together.run(queue, np.full(len(queue), now))
-        self._tell(*outcome.flashes())
-        for key in self._state.keys(np.unique(outcome.touched())):
+        record = self._together.record()
+        self._together.run(queue, record)
+        self._tell(*record.flashes())
+        for key in self._state.keys(np.unique(record.touched())):
             heappush(self._agenda, key)

@@ -6,11 +6,12 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cascade.connectors.local import LocalBusConnector
 from cascade.testing import run_virtual
-from observatory.experiments.calculated import Calculated
+from observatory.experiments.calculated import APART, BEHIND, BulkRecorder, Calculated
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.fireflies import Fireflies, Moment
 from observatory.experiments.view import FirefliesView
@@ -144,3 +145,15 @@ def test_a_small_mean_field_has_flashes_and_one_seed_is_one_world() -> None:
     assert 7 <= one.pulses <= 13
     other = FirefliesConfig(50, topology="complete", model="kuramoto", duration=50.0, seed=1)
     assert run_virtual(Calculated(other).run()).digest != one.digest
+
+
+def test_flashes_told_in_great_numbers_are_hashed_in_their_order() -> None:
+    recorder = BulkRecorder([0.0] * 9, period=5.0, start=0.0, end=np.inf)
+    flashes: list[tuple[int, float]] = []
+    for number, count in enumerate((3, APART, 5, APART + 1, *[APART] * (BEHIND + 3), 1)):
+        agents = np.arange(count) % 9
+        times = np.linspace(number, number + 0.9, count)
+        recorder.flashed_together(agents, times)
+        flashes += zip(agents.tolist(), times.tolist(), strict=True)
+    assert recorder.count == len(flashes)
+    assert recorder.digest == flash_digest(flashes)
