@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check prove bench bench-quick reference screenshots format clean
+.PHONY: help demo test test-library test-experiments check prove bench bench-quick reference screenshots format clean
 help:
 	@echo "make demo         900 fireflies fall into step, in about a minute"
 	@echo "make test         the whole test suite"
@@ -24,8 +24,17 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	@$(BIN)/python -m observatory.experiments.run_fireflies --agents 900 --period 2 --nudge 0.1 --duration 60 --seed 0 --visualize
 
+# In two halves side by side, as most machines have two cores; each half is shown when it has ended.
+EXPERIMENTS := tests/observatory tests/e2e
 test: $(READY)
-	$(BIN)/python -m pytest
+	@echo "two halves, a few minutes:"
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-library test-experiments
+
+test-library: $(READY)
+	$(BIN)/python -m pytest $(EXPERIMENTS:%=--ignore=%)
+
+test-experiments: $(READY)
+	$(BIN)/python -m pytest $(EXPERIMENTS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .
