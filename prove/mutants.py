@@ -287,9 +287,9 @@ MUTANTS = (
     Mutant(
         "a map takes the slot that its children need",
         NODES,
-        "    return await run_map(run, node, arguments or {}, request)\n",
-        "    async with run.engine.resource_manager.hold(request.amounts if request else {}):\n"
-        "        return await run_map(run, node, arguments or {}, request)\n",
+        "return await run_map(run, node, arguments or {}, request)\n",
+        "async with run.engine.resource_manager.hold(request.amounts if request else {}):\n"
+        "            return await run_map(run, node, arguments or {}, request)\n",
         MAPPING,
     ),
     Mutant(
