@@ -505,8 +505,8 @@ MUTANTS = (
     Mutant(
         "None counts as a miss",
         CACHING,
-        "hit = kept is not None",
-        "hit = kept is not None and kept.value is not None",
+        "            if kept is None:\n",
+        "            if kept is None or kept.value is None:\n",
         REMEMBERING,
     ),
     Mutant(
