@@ -92,14 +92,15 @@ def test_an_engine_with_a_backend_keeps_values_there(world: World, tmp_path: Pat
     assert world.calls == ["x", "x"]
 
 
-def test_a_hit_queues_for_no_slot_and_starts_nothing(world: World) -> None:
+@pytest.mark.parametrize("value", [1, None])
+def test_a_hit_queues_for_no_slot_and_starts_nothing(world: World, value: object) -> None:
     async def steps() -> list[str]:
         engine = cs.Engine(system_resources={"slot": 1})
-        lazy = world.cached(1).with_constraints(slot=1)
+        lazy = world.cached(value).with_constraints(slot=1)
         await engine.run(lazy)
         recorder = testing.EventRecorder(engine.bus)
         async with engine.resource_manager.hold({"slot": 1}):
-            assert await engine.run(lazy) == 1
+            assert await engine.run(lazy) == value
         assert [event.reason for event in recorder.of(TaskSkipped)] == ["CacheHit"]
         return recorder.names()
 
