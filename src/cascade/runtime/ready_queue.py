@@ -181,6 +181,8 @@ class ReadyQueue(Run):
             elif interrupted is not self._failure and cancelled is None and interrupted is not None:
                 annotate(self._failure, f"then the run raised {interrupted!r}")
             cancelled = await self._stop_running() or cancelled
+            # What was collected in it may know this run by its tracebacks.
+            self._unsaved.clear()
             failure, self._failure = self._failure, None
             assert failure is not None
             try:
