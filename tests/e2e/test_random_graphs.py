@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from math import inf
@@ -18,10 +19,66 @@ from tests.e2e.described_checks import (
     check_outcome,
 )
 from tests.e2e.described_runs import report
-from tests.e2e.descriptions import Description, Node, Use
+from tests.e2e.descriptions import Children, Description, Node, Use
 from tests.e2e.plain_evaluation import evaluate, without_repeats
 from tests.e2e.random_descriptions import descriptions
 
+UNSAVED = Description(
+    nodes=(
+        Node(kind="suspending", pure=True, lifetime=math.inf),
+        Node(
+            kind="suspending",
+            inputs=(Use(0),),
+            conditions=(Use(0),),
+            amounts=(("slot", 1),),
+            failures=1,
+            children=Children(
+                elements=(Use(0),), failing=frozenset(), window=None, collects_errors=True
+            ),
+            lifetime=math.inf,
+        ),
+        Node(kind="router", inputs=(Use(0),), branches=(1, 0)),
+        Node(kind="suspending", like=0, pure=True, lifetime=math.inf),
+        Node(
+            kind="suspending",
+            inputs=(Use(0),),
+            conditions=(Use(0),),
+            amounts=(("slot", 1),),
+            failures=1,
+            children=Children(
+                elements=(Use(0),), failing=frozenset(), window=None, collects_errors=True
+            ),
+            like=1,
+            lifetime=math.inf,
+        ),
+        Node(kind="suspending", like=0, pure=True, lifetime=math.inf),
+        Node(kind="suspending", like=0, pure=True, lifetime=math.inf),
+        Node(kind="suspending", conditions=(Use(6),), like=0, pure=True, lifetime=math.inf),
+        Node(kind="suspending", after=(7,), like=0, pure=True, lifetime=math.inf),
+        Node(kind="item", inputs=(Use(7), 0), amounts=(("slot", 1),)),
+        Node(kind="suspending", priority=-1, like=0, pure=True, lifetime=math.inf),
+        Node(kind="suspending", like=0, pure=True, lifetime=math.inf),
+    ),
+    target=[
+        Use(0),
+        Use(1),
+        Use(2),
+        Use(3),
+        Use(4),
+        Use(5),
+        Use(6),
+        Use(7),
+        Use(8),
+        Use(9),
+        Use(10),
+        Use(11),
+    ],
+    as_machine=False,
+    keeps_state=True,
+    cancelled_at=None,
+    earlier=None,
+    own_cache=False,
+)
 ROUTED = Description(
     (
         Node("inline"),
@@ -65,6 +122,7 @@ EXAMPLES = int(os.environ.get("CASCADE_EXAMPLES", "80"))
 @example(description=CACHED).via("equal calls run side by side, and again")
 @example(description=replace(CACHED, earlier=1.5)).via("the calls of a cancelled run are kept")
 @example(description=FOLLOWED).via("a branch waits for the call that chooses it")
+@example(description=UNSAVED).via("a run fails while collected errors are still to be saved")
 @example(description=STUCK).via("a choice waits for itself")
 @given(description=descriptions())
 def test_a_run_agrees_with_a_plain_evaluation_and_leaves_nothing(description: Description) -> None:
