@@ -62,6 +62,7 @@ function tell(message) {
 }
 
 function show(found) {
+  showDropped(found);
   showPrograms(found.programs);
   const names = found.programs.map((each) => each.name);
   if (!names.includes(chosen.program)) {
@@ -87,6 +88,13 @@ function show(found) {
     document.createElement("br"),
     text(each.effect),
   ]);
+}
+
+// A page that doesn't read gets the latest look when it reads again; nobody waits for it.
+function showDropped({ dropped, dropped_by_all, pages }) {
+  at("dropped").textContent = dropped_by_all
+    ? `looks left out: ${dropped} here, ${dropped_by_all} on all pages (${pages} open)`
+    : "";
 }
 
 function forget() {
