@@ -174,6 +174,7 @@ class TestThePage:
         )
         expect(page.locator("#resources tr[data-name=line]")).to_contain_text("0 of 3")
         expect(page.locator("#trail li").first).to_contain_text("limit line=3 --for 600")
+        expect(page.locator("#trail li").first).to_contain_text("(socket, via cascade ui)")
 
     def test_what_is_refused_says_why(self, watched: Watched) -> None:
         page = watched.page

@@ -7,6 +7,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -171,6 +172,8 @@ class Desk:
         Raises:
             RefusedError: it isn't done; nothing has changed.
         """
+        if request.via is not None:
+            who = replace(who, via=request.via)
         try:
             return self._commands[request.command](request, who)
         except RefusedError as refused:

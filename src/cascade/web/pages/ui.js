@@ -84,7 +84,7 @@ function show(found) {
   list("waiting", look.waiting, (each) => [text(each.sentence)]);
   list("trail", [...(found.trail ?? [])].reverse(), (each) => [
     text(`${each.command} `),
-    small(`${each.when.slice(11, 19)} ${each.who.user} (${each.who.way})`),
+    small(`${each.when.slice(11, 19)} ${whoOf(each.who)}`),
     document.createElement("br"),
     text(each.effect),
   ]);
@@ -95,6 +95,10 @@ function showDropped({ dropped, dropped_by_all, pages }) {
   at("dropped").textContent = dropped_by_all
     ? `looks left out: ${dropped} here, ${dropped_by_all} on all pages (${pages} open)`
     : "";
+}
+
+function whoOf({ user, way, via }) {
+  return `${user} (${way}${via ? `, via ${via}` : ""})`;
 }
 
 function forget() {
