@@ -19,9 +19,9 @@ from cascade.control.graphs import Graphs
 from cascade.control.limits import Changed, Limits
 from cascade.control.limits import hint as _hint
 from cascade.control.messages import RefusedError, Request
-from cascade.control.quiet import QuietLog
 from cascade.control.rule_book import RuleBook
 from cascade.control.words import duration_in_words, quoted
+from cascade.quiet import QuietLog
 from cascade.runtime.rules import Asker
 from cascade.runtime.ticket import WAITING
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from cascade.control.place import check_program_name
-from cascade.control.quiet import QuietLog
+from cascade.quiet import QuietLog
 from cascade.web import require
 from cascade.web.conversation import converse, encode
 from cascade.web.files import routes_of
