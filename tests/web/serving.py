@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from observatory.experiments.until_first import until_first
 from observatory.web.stage import Control, Status
 from observatory.web.theatre import Theatre
 
@@ -94,7 +95,8 @@ def a_theatre(stage: PlainStage) -> Iterator[Theatre]:
     theatre = Theatre()
 
     async def work() -> None:
-        await asyncio.gather(*theatre.parts(stage))
+        # As an experiment does it: the end waits until all of them have ended.
+        await until_first([asyncio.ensure_future(part) for part in theatre.parts(stage)])
 
     with in_a_thread(work):
         yield theatre
