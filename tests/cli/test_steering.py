@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 from cascade.cli.command import app
 from cascade.control import Client, find
+from cascade.control.audit import user_name
 
 AGENTS = 500
 
@@ -128,7 +129,13 @@ def test_everything_is_in_the_log(programs: None) -> None:
     assert pause["undo"] == "cascade resume --rule pause-engine:nobody --program one"
     assert pause["who"]["way"] == "socket"
     assert resume["command"] == "resume engine:nobody"
-    shown = said("rules", "--log", "--last", "2")
+    with Client("one", via="a test") as client:
+        client.ask("rule", scope="engine:nobody", type="pause", params={})
+        client.ask("lift", type="pause")
+    user = user_name(os.geteuid())
+    assert f"{user} (socket, via a test): resume" in said("rules", "--log", "--last", "1")
+    shown = said("rules", "--log", "--last", "4")
+    assert f"{user} (socket): resume engine:nobody" in shown
     assert "undo: cascade pause engine:nobody --program one" in shown
 
 

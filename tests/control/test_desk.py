@@ -12,8 +12,8 @@ from tests.control.worlds import ME, World, agent
 
 import cascade as cs
 from cascade.control import census, snapshot
-from cascade.control.audit import Trail, read_trail
-from cascade.control.messages import RefusedError
+from cascade.control.audit import Trail, Who, read_trail
+from cascade.control.messages import RefusedError, request_of
 from cascade.runtime.constraints import ConstraintManager
 from cascade.runtime.events import RunFinished, TaskFinished
 from cascade.testing import run_virtual
@@ -705,6 +705,21 @@ class TestTheLog:
 
         in_a_world(1, 4, story)
         assert caplog.text.count("can't be written") == 1
+
+    def test_what_a_command_came_by_is_a_note_beside_who_is_known(self) -> None:
+        async def story(world: World) -> None:
+            world.ask("limit", resource="slot", amount=3)
+            request = {"do": "limit", "resource": "slot", "via": "cascade ui"}
+            world.desk.answer(request_of({**request, "amount": 2}), ME)
+            with pytest.raises(RefusedError, match="resource"):
+                world.desk.answer(request_of({**request, "resource": "slto", "amount": 2}), ME)
+            plain, noted, refused = (entry["who"] for entry in world.ask("log")["entries"])
+            assert plain["via"] is None
+            assert noted == refused == {**plain, "via": "cascade ui"}
+            assert str(Who(**plain)) == "tester (program)"
+            assert str(Who(**noted)) == "tester (program, via cascade ui)"
+
+        in_a_world(1, 4, story)
 
     def test_a_line_is_one_whatever_is_in_it(self, tmp_path: Path) -> None:
         file = tmp_path / "log.jsonl"

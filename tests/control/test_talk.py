@@ -19,6 +19,13 @@ from cascade.control.messages import LARGEST
 from cascade.control.talk import Talk
 from cascade.errors import ControlError
 
+
+def test_a_note_is_checked_before_anybody_is_asked(place: Path) -> None:
+    for kind in (Client, AsyncClient):
+        with pytest.raises(ValueError, match="via must be of up to 40 letters"):
+            kind("nobody", via="a (b)")
+
+
 Story = Callable[[AsyncClient], Coroutine[Any, Any, Any]]
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,9 @@ from cascade.control.graphs import Graphs
 from cascade.control.limits import Changed, Limits
 from cascade.control.limits import hint as _hint
 from cascade.control.messages import RefusedError, Request
-from cascade.control.quiet import QuietLog
 from cascade.control.rule_book import RuleBook
 from cascade.control.words import duration_in_words, quoted
+from cascade.quiet import QuietLog
 from cascade.runtime.rules import Asker
 from cascade.runtime.ticket import WAITING
 
@@ -171,6 +172,8 @@ class Desk:
         Raises:
             RefusedError: it isn't done; nothing has changed.
         """
+        if request.via is not None:
+            who = replace(who, via=request.via)
         try:
             return self._commands[request.command](request, who)
         except RefusedError as refused:

@@ -26,8 +26,8 @@ from cascade.control.messages import (
     request_of,
 )
 from cascade.control.place import SUFFIX, socket_path
-from cascade.control.quiet import QuietLog
 from cascade.errors import ControlError
+from cascade.quiet import QuietLog
 
 MOST_CONNECTIONS = 100
 """How many may be connected at the same time."""

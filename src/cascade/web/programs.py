@@ -12,6 +12,8 @@ from cascade.web.forms import command_of
 
 PATIENCE = 2.0
 """Seconds that a program may take to answer; a busy one is shown as busy."""
+VIA = "cascade ui"
+"""What stands in the log of a program beside the user."""
 LATEST = 30
 """Entries of the trail that are shown."""
 
@@ -63,7 +65,7 @@ def steer(program: object, form: object) -> dict[str, Any]:
     command, said = command_of(form)
     name = check_program_name(program)
     try:
-        with Client(name, PATIENCE) as client:
+        with Client(name, PATIENCE, via=VIA) as client:
             answer = client.ask(command, **said)
     except ControlError as error:
         raise ValueError(str(error)) from None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from cascade.control.place import check_program_name
-from cascade.control.quiet import QuietLog
+from cascade.quiet import QuietLog
 from cascade.web import require
 from cascade.web.conversation import converse, encode
 from cascade.web.files import routes_of
@@ -60,7 +61,8 @@ class UserInterface:
         self.server = LocalServer(application, port)
         """Who is let in, and where."""
         self._log = QuietLog(time.monotonic, "cascade.web")
-        self._pages = 0
+        self._pages: dict[Outbox, None] = {}
+        self._dropped_by_gone = 0
 
     @property
     def url(self) -> str:
@@ -76,23 +78,34 @@ class UserInterface:
         await self.server.run()
 
     async def _socket(self, socket: WebSocket) -> None:
-        if self._pages >= MOST_PAGES:
+        if len(self._pages) >= MOST_PAGES:
             await socket.close(1013)
             return
-        await socket.accept()
-        self._pages += 1
+        page = _Page(self._counts)
+        self._pages[page.outbox] = None
         try:
-            page = _Page()
+            await socket.accept()
             await converse(socket, page.outbox, page.hear, self._log, page.look())
         finally:
-            self._pages -= 1
+            del self._pages[page.outbox]
+            self._dropped_by_gone += page.outbox.dropped_statuses
+
+    def _counts(self) -> dict[str, int]:
+        """Return how many pages are open, and how many looks all so far have left out."""
+        dropped = self._dropped_by_gone + sum(page.dropped_statuses for page in self._pages)
+        return {"pages": len(self._pages), "dropped_by_all": dropped}
 
 
 class _Page:
-    """What one page looks at."""
+    """What one page looks at.
 
-    def __init__(self) -> None:
+    Args:
+        counts: returns what is to be said about all pages.
+    """
+
+    def __init__(self, counts: Callable[[], dict[str, int]]) -> None:
         self.outbox = Outbox()
+        self._counts = counts
         self._choice = Choice()
         self._shaped: tuple[int, str] | None = None
         self._now = asyncio.Event()
@@ -122,12 +135,16 @@ class _Page:
             graph = found.get("graph")
             if graph is not None:
                 await self._tell_shape(found["look"]["pid"], graph)
-            self.outbox.tell(partial(encode, found))
+            self.outbox.tell(partial(self._written, found))
             try:
                 async with asyncio.timeout(EVERY):
                     await self._now.wait()
             except TimeoutError:
                 pass
+
+    def _written(self, found: dict[str, Any]) -> str:
+        """Return a look as it is sent, with the counts that are true by then."""
+        return encode({**found, "dropped": self.outbox.dropped_statuses, **self._counts()})
 
     async def _tell_shape(self, process: int, graph: dict[str, Any]) -> None:
         """Send the shape of a graph once, apart from the states, of which some may be left out."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from cascade.control.quiet import QuietLog
+from cascade.quiet import QuietLog
 from cascade.web import require
 from cascade.web.conversation import converse, encode
 from cascade.web.files import routes_of

@@ -45,7 +45,7 @@ function said(text, lost = false) {
 
 function heard(message) {
   if (message.hello) begin(message.hello);
-  else if (message.status) show(message.status, message.dropped, message.watchers);
+  else if (message.status) show(message);
   else tell(message.effect ?? message.error, "error" in message);
 }
 
@@ -111,7 +111,7 @@ function tell(text, refused) {
   at("effect").classList.toggle("refused", refused);
 }
 
-function show(status, dropped, watchers) {
+function show({ status, dropped, dropped_by_all, watchers }) {
   at("course-value").textContent = status.course.toFixed(3);
   const last = course.points.at(-1);
   if (!last || status.time > last[0]) course.points.push([status.time, status.course]);
@@ -123,6 +123,7 @@ function show(status, dropped, watchers) {
     ...status.values,
     "frames/s": rate.toFixed(0),
     "frames skipped": String(dropped),
+    ...(dropped_by_all > dropped ? { "frames skipped by all": String(dropped_by_all) } : {}),
     pages: String(watchers),
   };
   at("values").replaceChildren(
