@@ -203,6 +203,18 @@ class TestLimits:
 
         in_a_world(1, 4, story)
 
+    def test_a_rate_that_was_a_number_is_told_as_it_can_be_typed(self) -> None:
+        async def story(world: World) -> None:
+            rule: dict[str, Any] = {"scope": "global", "type": "rate_limit"}
+            world.ask("rule", **rule, params={"rate": 0.5})
+            answer = world.ask("rule", **rule, params={"rate": "9/s"}, **{"for": 12_345_678.5})
+            assert answer["undo"] == "cascade rate global 30/m --program world"
+            first, second = world.ask("log")["entries"]
+            assert first["command"] == "rate global 30/m"
+            assert second["command"] == "rate global 9/s --for 12345678.5"
+
+        in_a_world(1, 4, story)
+
     @pytest.mark.parametrize(
         ("said", "problem"),
         [
