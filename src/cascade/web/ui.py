@@ -120,8 +120,8 @@ class _Page:
             self._now.clear()
             found = await asyncio.to_thread(seen, self._choice, self._shaped is None)
             graph = found.get("graph")
-            if graph is not None:
-                await self._tell_shape(found["look"]["pid"], graph)
+            if graph is not None and not await self._tell_shape(found["look"]["pid"], graph):
+                continue
             self.outbox.tell(partial(encode, found))
             try:
                 async with asyncio.timeout(EVERY):
@@ -129,8 +129,13 @@ class _Page:
             except TimeoutError:
                 pass
 
-    async def _tell_shape(self, process: int, graph: dict[str, Any]) -> None:
-        """Send the shape of a graph once, apart from the states, of which some may be left out."""
+    async def _tell_shape(self, process: int, graph: dict[str, Any]) -> bool:
+        """Send the shape of a graph once, apart from the states, of which some may be left out.
+
+        Returns:
+            Whether the page has it; otherwise it mustn't get the states yet, which may be those of
+            another process whose run is called the same.
+        """
         whose = process, graph["run"]
         shape = {name: graph.pop(name) for name in ("nodes", "edges", "left_out") if name in graph}
         if shape:
@@ -138,7 +143,7 @@ class _Page:
             self._shaped = whose
         elif whose != self._shaped:
             self._shaped = None  # another run is the newest now: its shape comes next
-            self._now.set()
+        return self._shaped is not None
 
 
 def _choice_of(choice: object) -> Choice:
