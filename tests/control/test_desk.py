@@ -247,6 +247,8 @@ class TestLimits:
             world.manager.set_rate("api", 10.0, 4)
             answer = world.ask("rate", resource="api", rate="1/s", burst=2)
             assert answer["undo"] == "cascade rate api 10/s --burst 4 --program world"
+            answer = world.ask("rate", resource="api", rate=None)
+            assert answer["undo"] == "cascade rate api 1/s --burst 2 --program world"
 
         in_a_world(1, 1, story)
 

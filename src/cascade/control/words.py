@@ -79,3 +79,12 @@ def is_scope(name: str) -> bool:
     """Whether something names tasks, not a resource."""
     kind, colon, _ = name.partition(":")
     return name == "global" or (kind in ("task", "tag", "engine") and bool(colon))
+
+
+def error_in_words(error: BaseException) -> str:
+    """Return what an error says; one whose words can't be had has still got a name."""
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception as problem:
+        return f"{name}, whose words raise {type(problem).__name__}"
