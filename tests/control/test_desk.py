@@ -254,6 +254,15 @@ class TestLimits:
 
 
 class TestRules:
+    def test_each_scope_has_a_rule_of_its_own(self) -> None:
+        async def story(world: World) -> None:
+            scopes = ["task:a/b", "task:a_b", "task:a+b", "task:a%2Fb"]
+            for scope in scopes:
+                world.ask("rule", scope=scope, type="pause", params={})
+            assert [rule["scope"] for rule in world.ask("rules")["rules"]] == scopes
+
+        in_a_world(1, 1, story)
+
     def test_a_pause_says_whom_it_stops(self) -> None:
         async def story(world: World) -> None:
             said = {"scope": "task:agent", "type": "pause", "params": {}}
