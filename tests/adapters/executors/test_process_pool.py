@@ -496,6 +496,14 @@ class TestMessages:
                 process_worker.receive(theirs.fileno())
 
 
+def test_a_call_that_closes_what_it_prints_to_does_no_harm_to_the_next() -> None:
+    office = Office()
+    for _ in range(3):  # more than there are processes
+        assert office.call(process_calls.close_the_output) == "closed"
+    office.run(office.executor.aclose())
+    office.runner.close()
+
+
 @pytest.mark.parametrize("what", ["os.pipe", "socket.socketpair", "subprocess.Popen"])
 def test_one_that_cannot_be_started_leaves_no_file_open(
     monkeypatch: pytest.MonkeyPatch, what: str
