@@ -203,6 +203,18 @@ class TestLimits:
 
         in_a_world(1, 4, story)
 
+    def test_a_rate_that_was_a_number_is_told_as_it_can_be_typed(self) -> None:
+        async def story(world: World) -> None:
+            rule: dict[str, Any] = {"scope": "global", "type": "rate_limit"}
+            world.ask("rule", **rule, params={"rate": 0.5})
+            answer = world.ask("rule", **rule, params={"rate": "9/s"}, **{"for": 12_345_678.5})
+            assert answer["undo"] == "cascade rate global 30/m --program world"
+            first, second = world.ask("log")["entries"]
+            assert first["command"] == "rate global 30/m"
+            assert second["command"] == "rate global 9/s --for 12345678.5"
+
+        in_a_world(1, 4, story)
+
     @pytest.mark.parametrize(
         ("said", "problem"),
         [
@@ -235,11 +247,22 @@ class TestLimits:
             world.manager.set_rate("api", 10.0, 4)
             answer = world.ask("rate", resource="api", rate="1/s", burst=2)
             assert answer["undo"] == "cascade rate api 10/s --burst 4 --program world"
+            answer = world.ask("rate", resource="api", rate=None)
+            assert answer["undo"] == "cascade rate api 1/s --burst 2 --program world"
 
         in_a_world(1, 1, story)
 
 
 class TestRules:
+    def test_each_scope_has_a_rule_of_its_own(self) -> None:
+        async def story(world: World) -> None:
+            scopes = ["task:a/b", "task:a_b", "task:a+b", "task:a%2Fb"]
+            for scope in scopes:
+                world.ask("rule", scope=scope, type="pause", params={})
+            assert [rule["scope"] for rule in world.ask("rules")["rules"]] == scopes
+
+        in_a_world(1, 1, story)
+
     def test_a_pause_says_whom_it_stops(self) -> None:
         async def story(world: World) -> None:
             said = {"scope": "task:agent", "type": "pause", "params": {}}

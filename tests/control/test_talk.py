@@ -223,3 +223,16 @@ class TestOnALoop:
                 await end.ask("ps")
 
         asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ({"amount": float("nan")}, "numbers of a command must be finite"),
+        ({"params": {"limit": float("inf")}}, "numbers of a command must be finite"),
+        ({"scope": "task:\udcff*"}, r"of whole characters, got '\\udcff'"),
+    ],
+)
+def test_what_cannot_be_sent_as_it_is_is_not_sent(said: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ControlError, match=problem):
+        Talk("subject", LIMIT).question("rule", said)

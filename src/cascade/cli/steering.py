@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -17,7 +18,6 @@ from cascade.cli.orders import (  # noqa: E402
     NOBODY,
     REFUSED,
     WrongUse,
-    is_scope,
     lifted,
     limit_order,
     time_said,
@@ -27,7 +27,7 @@ from cascade.cli.watching import watch  # noqa: E402
 from cascade.control import Client, find  # noqa: E402
 from cascade.control.audit import Who, read_trail  # noqa: E402
 from cascade.control.place import LOG, check_private, directory  # noqa: E402
-from cascade.control.words import duration_in_words  # noqa: E402
+from cascade.control.words import duration_in_words, is_scope  # noqa: E402
 from cascade.errors import ControlError  # noqa: E402
 
 Program = Annotated[
@@ -107,6 +107,8 @@ def rate(
     """Set how many may start in a time."""
     with told():
         said = time_said(duration)
+        if burst is not None and not math.isfinite(burst):
+            raise WrongUse(f"--burst must be a finite number, got {burst}")
         if is_scope(what) and rate == "none":
             command, said = "lift", lifted(what, "rate_limit", said)
         elif is_scope(what):

@@ -20,7 +20,7 @@ from cascade.control.limits import Changed, Limits
 from cascade.control.limits import hint as _hint
 from cascade.control.messages import RefusedError, Request
 from cascade.control.rule_book import RuleBook
-from cascade.control.words import duration_in_words, quoted
+from cascade.control.words import duration_in_words, error_in_words, quoted
 from cascade.quiet import QuietLog
 from cascade.runtime.rules import Asker
 from cascade.runtime.ticket import WAITING
@@ -129,7 +129,7 @@ class Desk:
             self._errors.append(
                 {
                     "run": run.run_id,
-                    "error": _words_of(error)[:500],
+                    "error": error_in_words(error)[:500],
                     "notes": [str(note)[:200] for note in list(notes)[:3]],
                     "when": datetime.now(UTC).isoformat(timespec="seconds"),
                 }
@@ -374,15 +374,6 @@ class Desk:
 
 _CHANGING = ("limit", "rate", "rule", "lift", "cancel")
 """The commands that change something, and stand in the trail."""
-
-
-def _words_of(error: Exception) -> str:
-    """Return what an error says; one whose words can't be had has still got a name."""
-    name = type(error).__name__
-    try:
-        return f"{name}: {error}"
-    except Exception as problem:
-        return f"{name}, whose words raise {type(problem).__name__}"
 
 
 def _belongs_to(runs: Iterable[Run]) -> Callable[[Asker], bool]:

@@ -120,10 +120,18 @@ class Request:
     """What the sender says it was asked by, such as "cascade ui": a note, which nobody checks."""
 
 
-def encode(message: Mapping[str, Any]) -> bytes:
-    """Return a message as a line."""
+def encode(message: Mapping[str, Any], errors: str = "replace") -> bytes:
+    """Return a message as a line.
+
+    Args:
+        message: what is sent.
+        errors: what becomes of a part of a character, as in `str.encode`.
+
+    Raises:
+        ValueError: a number isn't finite; or a `UnicodeEncodeError`, if errors are strict.
+    """
     text = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace") + b"\n"
+    return text.encode("utf-8", errors) + b"\n"
 
 
 def decode(line: bytes) -> dict[str, Any]:

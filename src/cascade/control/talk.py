@@ -46,10 +46,19 @@ class Talk:
         """Return a question as a line.
 
         Raises:
-            ControlError: it is too long.
+            ControlError: it is too long, or has a number that isn't finite, or a text that can't be
+                sent as it is, and so might be taken for another one.
         """
         self._latest = next(self._numbers)
-        line = encode({"do": command, **said, **self._note, "id": self._latest})
+        question = {"do": command, **said, **self._note, "id": self._latest}
+        try:
+            line = encode(question, errors="strict")
+        except UnicodeEncodeError as error:
+            raise ControlError(
+                f"a command must be of whole characters, got {shown(error.object[error.start])}"
+            ) from None
+        except ValueError:
+            raise ControlError("the numbers of a command must be finite") from None
         if len(line) > LARGEST:
             raise ControlError(f"a command must be of at most {LARGEST} bytes, got {len(line)}")
         return line

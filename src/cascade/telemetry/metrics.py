@@ -18,7 +18,7 @@ from cascade.runtime.events import (
     TaskUnblocked,
 )
 from cascade.telemetry.instruments import instruments_of
-from cascade.telemetry.task_names import function_name, skipped_status
+from cascade.telemetry.task_names import function_name, skipped_status, whole
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -131,7 +131,7 @@ class Metrics:
 
     def _task_blocked(self, event: TaskBlocked) -> None:
         name = function_name(event)
-        self._blocked[_key(event)] = name, ",".join(event.blocked_on)
+        self._blocked[_key(event)] = name, whole(",".join(event.blocked_on))
         self._count("cascade.tasks.waiting", name)
 
     def _task_unblocked(self, event: TaskUnblocked) -> None:

@@ -35,7 +35,11 @@ def seen(choice: Choice, with_shape: bool) -> dict[str, Any]:
         choice: what is looked at.
         with_shape: also the nodes and edges of the graph, which never change.
     """
-    programs = [_asked(name) for name in find()]
+    try:
+        names = find()
+    except ControlError as error:  # the directory of the sockets is open to others
+        return {"programs": [], "chosen": choice.program, "problem": str(error)}
+    programs = [_asked(name) for name in names]
     found: dict[str, Any] = {"programs": programs, "chosen": choice.program}
     if choice.program is None or choice.program not in [each["name"] for each in programs]:
         return found

@@ -133,8 +133,8 @@ class _Page:
             self._now.clear()
             found = await asyncio.to_thread(seen, self._choice, self._shaped is None)
             graph = found.get("graph")
-            if graph is not None:
-                await self._tell_shape(found["look"]["pid"], graph)
+            if graph is not None and not await self._tell_shape(found["look"]["pid"], graph):
+                continue
             self.outbox.tell(partial(self._written, found))
             try:
                 async with asyncio.timeout(EVERY):
@@ -146,8 +146,13 @@ class _Page:
         """Return a look as it is sent, with the counts that are true by then."""
         return encode({**found, "dropped": self.outbox.dropped_statuses, **self._counts()})
 
-    async def _tell_shape(self, process: int, graph: dict[str, Any]) -> None:
-        """Send the shape of a graph once, apart from the states, of which some may be left out."""
+    async def _tell_shape(self, process: int, graph: dict[str, Any]) -> bool:
+        """Send the shape of a graph once, apart from the states, of which some may be left out.
+
+        Returns:
+            Whether the page has it; otherwise it mustn't get the states yet, which may be those of
+            another process whose run is called the same.
+        """
         whose = process, graph["run"]
         shape = {name: graph.pop(name) for name in ("nodes", "edges", "left_out") if name in graph}
         if shape:
@@ -155,7 +160,7 @@ class _Page:
             self._shaped = whose
         elif whose != self._shaped:
             self._shaped = None  # another run is the newest now: its shape comes next
-            self._now.set()
+        return self._shaped is not None
 
 
 def _choice_of(choice: object) -> Choice:
