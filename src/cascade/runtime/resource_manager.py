@@ -415,8 +415,8 @@ class ResourceManager(GrantQueue):
         """
         if timeout is not None:
             timeout = check_duration("timeout", timeout)
-        if priority:
-            check_priority(priority)
+        if type(priority) is not int:
+            priority = check_priority(priority)
         request = self.prepare(amounts)
         ticket = self.take(request, owner or "")
         if owner is None:
@@ -803,8 +803,8 @@ class _Hold:
         if self._entered:
             raise ResourceError("this hold is entered already; call hold() once for each block")
         timeout = None if self._timeout is None else check_duration("timeout", self._timeout)
-        if self._priority:
-            check_priority(self._priority)
+        if type(self._priority) is not int:
+            self._priority = check_priority(self._priority)
         manager, owner = self._manager, self._owner or _current_owner()
         request = manager.prepare(self._amounts)
         self._entered = True
