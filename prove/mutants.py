@@ -273,15 +273,22 @@ MUTANTS = (
     Mutant(
         "work goes on without a slot after a block that gave it back",
         ATTEMPTS,
-        "        if not attempt.ended and not (",
-        "        if attempt.ended and not (",
+        "            await ticket.manager.resume(ticket, given)",
+        "            ticket.manager.resume_at_once(ticket, given)",
         GIVING,
     ),
     Mutant(
         "leaving a block that gave back: cancelling hangs in the queue",
         ATTEMPTS,
-        "        if not attempt.ended and not (",
-        "        if attempt.ticket is not None and not (",
+        "        if attempt.ended:",
+        "        if attempt.ticket is None:",
+        GIVING,
+    ),
+    Mutant(
+        "after a time-out of its own around such a block a machine's task has no slot",
+        ATTEMPTS,
+        "            ticket.manager.resume_at_once(ticket, given)",
+        "            pass",
         GIVING,
     ),
     Mutant(
