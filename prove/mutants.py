@@ -5,9 +5,12 @@ from __future__ import annotations
 from prove.control_mutants import CONTROL_MUTANTS
 from prove.graph_mutants import GRAPH_MUTANTS
 from prove.mutant import Mutant
+from prove.observatory_mutants import OBSERVATORY_MUTANTS
 
 MANAGER = "cascade/runtime/resource_manager.py"
 QUEUE = "cascade/runtime/grant_queue.py"
+ENGINE = "cascade/runtime/engine.py"
+TASKS = "cascade/spec/task.py"
 METERS = "cascade/runtime/meters.py"
 RULES = "cascade/runtime/rules.py"
 ATTEMPTS = "cascade/runtime/attempts.py"
@@ -53,6 +56,8 @@ REMEMBERING = "tests/runtime/test_caching.py"
 TELLING = "tests/spec/test_content.py"
 CHOOSING = "tests/runtime/test_routing.py"
 RANDOM = "tests/e2e/test_random_graphs.py"
+STARTING = "tests/runtime/test_engine.py"
+DECLARING = "tests/spec/test_task.py"
 GIVEN = "tests/spec/test_inputs.py"
 BORROWING = "tests/runtime/test_task_scopes.py"
 KEEPING = "tests/adapters/cache/test_caches.py"
@@ -607,6 +612,35 @@ MUTANTS = (
         "                pass\n",
         LEAVING,
     ),
+    Mutant(
+        "a release moves all who wait, and grants none",
+        QUEUE,
+        "        names = ticket.request.names\n",
+        "        names = frozenset([str(id(ticket))])\n",
+        SCALE,
+    ),
+    Mutant(
+        "a rule's end goes by the wall clock",
+        RULES,
+        "rule.expires_at = loop.time() + rule.constraint.expires_in",
+        "rule.expires_at = __import__('time').time() + rule.constraint.expires_in",
+        STEERING,
+    ),
+    Mutant(
+        "limits hold for each engine instead of in total",
+        ENGINE,
+        "        self.manager_in_use = resource_manager\n",
+        "        self.manager_in_use = None\n",
+        STARTING,
+    ),
+    Mutant(
+        "a function that blocks holds up everybody",
+        TASKS,
+        'mode or "thread"',
+        'mode or "inline"',
+        DECLARING,
+    ),
     *GRAPH_MUTANTS,
     *CONTROL_MUTANTS,
+    *OBSERVATORY_MUTANTS,
 )
