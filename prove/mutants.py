@@ -634,6 +634,13 @@ MUTANTS = (
         STARTING,
     ),
     Mutant(
+        "a cached task that counts its calls never finds a value",
+        "cascade/spec/caching.py",
+        "    if known is not None and known[0] is task.fn:\n",
+        "    if known is not None and not known:\n",
+        REMEMBERING,
+    ),
+    Mutant(
         "a function that blocks holds up everybody",
         TASKS,
         'mode or "thread"',
