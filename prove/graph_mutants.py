@@ -213,8 +213,8 @@ GRAPH_MUTANTS = (
     Mutant(
         "a dict that is changed after the call changes the arguments",
         TEMPLATE,
-        "    keys = tuple(container)\n    return lambda",
-        "    keys = container\n    return lambda",
+        "    keys = tuple(container)\n    if type",
+        "    keys = container\n    if type",
         CALLS,
     ),
     Mutant(

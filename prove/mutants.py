@@ -5,10 +5,13 @@ from __future__ import annotations
 from prove.control_mutants import CONTROL_MUTANTS
 from prove.graph_mutants import GRAPH_MUTANTS
 from prove.mutant import Mutant
+from prove.observatory_mutants import OBSERVATORY_MUTANTS
 from prove.world_mutants import WORLD_MUTANTS
 
 MANAGER = "cascade/runtime/resource_manager.py"
 QUEUE = "cascade/runtime/grant_queue.py"
+ENGINE = "cascade/runtime/engine.py"
+TASKS = "cascade/spec/task.py"
 METERS = "cascade/runtime/meters.py"
 RULES = "cascade/runtime/rules.py"
 ATTEMPTS = "cascade/runtime/attempts.py"
@@ -54,6 +57,8 @@ REMEMBERING = "tests/runtime/test_caching.py"
 TELLING = "tests/spec/test_content.py"
 CHOOSING = "tests/runtime/test_routing.py"
 RANDOM = "tests/e2e/test_random_graphs.py"
+STARTING = "tests/runtime/test_engine.py"
+DECLARING = "tests/spec/test_task.py"
 GIVEN = "tests/spec/test_inputs.py"
 BORROWING = "tests/runtime/test_task_scopes.py"
 KEEPING = "tests/adapters/cache/test_caches.py"
@@ -274,15 +279,22 @@ MUTANTS = (
     Mutant(
         "work goes on without a slot after a block that gave it back",
         ATTEMPTS,
-        "        if not attempt.ended and not (",
-        "        if attempt.ended and not (",
+        "            await ticket.manager.resume(ticket, given)",
+        "            ticket.manager.resume_at_once(ticket, given)",
         GIVING,
     ),
     Mutant(
         "leaving a block that gave back: cancelling hangs in the queue",
         ATTEMPTS,
-        "        if not attempt.ended and not (",
-        "        if attempt.ticket is not None and not (",
+        "        if attempt.ended:",
+        "        if attempt.ticket is None:",
+        GIVING,
+    ),
+    Mutant(
+        "after a time-out of its own around such a block a machine's task has no slot",
+        ATTEMPTS,
+        "            ticket.manager.resume_at_once(ticket, given)",
+        "            pass",
         GIVING,
     ),
     Mutant(
@@ -601,7 +613,43 @@ MUTANTS = (
         "                pass\n",
         LEAVING,
     ),
+    Mutant(
+        "a release moves all who wait, and grants none",
+        QUEUE,
+        "        names = ticket.request.names\n",
+        "        names = frozenset([str(id(ticket))])\n",
+        SCALE,
+    ),
+    Mutant(
+        "a rule's end goes by the wall clock",
+        RULES,
+        "rule.expires_at = loop.time() + rule.constraint.expires_in",
+        "rule.expires_at = __import__('time').time() + rule.constraint.expires_in",
+        STEERING,
+    ),
+    Mutant(
+        "limits hold for each engine instead of in total",
+        ENGINE,
+        "        self.manager_in_use = resource_manager\n",
+        "        self.manager_in_use = None\n",
+        STARTING,
+    ),
+    Mutant(
+        "a cached task that counts its calls never finds a value",
+        "cascade/spec/caching.py",
+        "    if known is not None and known[0] is task.fn:\n",
+        "    if known is not None and not known:\n",
+        REMEMBERING,
+    ),
+    Mutant(
+        "a function that blocks holds up everybody",
+        TASKS,
+        'mode or "thread"',
+        'mode or "inline"',
+        DECLARING,
+    ),
     *GRAPH_MUTANTS,
     *CONTROL_MUTANTS,
+    *OBSERVATORY_MUTANTS,
     *WORLD_MUTANTS,
 )

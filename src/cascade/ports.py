@@ -63,7 +63,7 @@ class Executor(Protocol):
     """Runs plain functions somewhere else than on the event loop."""
 
     def execute(
-        self, call: Callable[[], Any], mode: str, *, timeout: float | None = None
+        self, call: Callable[[], Any], mode: str, *, timeout: float | None
     ) -> Awaitable[Any]:
         """Run `call` in the given mode and return an awaitable of its result.
 
@@ -71,7 +71,7 @@ class Executor(Protocol):
         the awaitable withdraws a call that hasn't begun. One that has begun in a thread can't be
         stopped: the awaitable then ends when the call does. One that has begun in a process is
         killed with its process: the awaitable ends when that is gone. After `timeout` seconds
-        (None: never) it raises `TimeoutError`.
+        (None: never; it is always said) it raises `TimeoutError`.
         """
         ...
 

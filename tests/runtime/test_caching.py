@@ -57,6 +57,45 @@ def test_none_is_a_value(world: World) -> None:
     assert world.calls == [None]
 
 
+@pytest.mark.parametrize("kept", [cs.InMemoryCache, lambda: None])
+def test_what_a_task_changes_around_it_makes_no_other_task_of_it(kept: Any) -> None:
+    calls: list[int] = []
+    count = 0
+
+    @cs.task
+    async def work(value: int) -> int:
+        nonlocal count
+        count += 1
+        calls.append(value)
+        await asyncio.sleep(1)
+        return -value
+
+    async def steps() -> None:
+        engine = cs.Engine(cache_backend=kept())
+        for _ in range(2):
+            lazies = [work(number).with_cache(cs.cache()) for number in (1, 2, 1)]
+            assert await engine.run(lazies) == [-1, -2, -1]
+
+    testing.run_virtual(steps())
+    assert (calls, count) == ([1, 2], 2)
+
+
+def test_tasks_made_around_different_values_share_none(tmp_path: Path) -> None:
+    def adder(number: list[int]) -> cs.Task[int]:
+        @cs.task
+        def add(value: int) -> int:
+            return value + number[0]
+
+        return add
+
+    files = cs.FileCache(tmp_path)
+    totals = [
+        cs.run(adder([number])(1).with_cache(cs.cache()), cache_backend=files)
+        for number in (1, 2, 1)
+    ]
+    assert totals == [2, 3, 2]
+
+
 def test_the_content_of_computed_arguments_counts(world: World) -> None:
     @cs.task(mode="inline")
     def number(n: int) -> list[int]:

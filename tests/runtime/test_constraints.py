@@ -379,7 +379,8 @@ TOPIC = "cascade/constraints/"
 PAUSE = {"scope": "global", "type": "pause", "params": {}}
 
 
-def test_a_message_is_obeyed_and_an_empty_one_takes_it_back() -> None:
+@pytest.mark.parametrize("empty", ["", b"", None, {}], ids=repr)
+def test_a_message_is_obeyed_and_an_empty_one_takes_it_back(empty: Any) -> None:
     async def main() -> None:
         connector, world = LocalBusConnector(LocalBroker()), World()
         engine = cs.Engine(connector=connector)
@@ -389,7 +390,7 @@ def test_a_message_is_obeyed_and_an_empty_one_takes_it_back() -> None:
         await connector.publish(f"{TOPIC}p", PAUSE, retain=True)
         await asyncio.sleep(4)
         assert [rule.id for rule in engine.constraint_manager.active()] == ["p"]
-        await connector.publish(f"{TOPIC}p", "", retain=True)
+        await connector.publish(f"{TOPIC}p", empty, retain=True)
         await run
         assert [time for time, _ in world.begun] == [0, 4.5, 5.5]
         await connector.disconnect()

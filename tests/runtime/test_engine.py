@@ -86,11 +86,11 @@ class StubExecutor:
     def __init__(self) -> None:
         self.closed = 0
         self.modes: list[str] = []
+        self.timeouts: list[float | None] = []
 
-    async def execute(
-        self, call: Callable[[], Any], mode: str, *, timeout: float | None = None
-    ) -> Any:
+    async def execute(self, call: Callable[[], Any], mode: str, *, timeout: float | None) -> Any:
         self.modes.append(mode)
+        self.timeouts.append(timeout)
         return call()
 
     async def aclose(self) -> None:
@@ -349,6 +349,19 @@ def test_an_injected_executor_is_used_and_stays_open() -> None:
     engine = cs.Engine(executor=executor)
     assert run_virtual(engine.run([ident(), ident()])) == [threading.get_ident()] * 2
     assert (executor.modes, executor.closed) == (["thread", "thread"], 0)
+
+
+@pytest.mark.parametrize("use_vm", [False, True])
+@pytest.mark.parametrize("mode", ["thread", "process"])
+def test_an_executor_is_always_told_how_long_a_call_may_take(mode: Any, use_vm: bool) -> None:
+    task = cs.task(mode=mode)(ident.fn)
+    executor = StubExecutor()
+    targets = [task(), task().with_constraints(slot=1), task().with_retry(2)]
+    for target in targets:
+        assert isinstance(run_virtual(cs.Engine(executor=executor).run(target, use_vm=use_vm)), int)
+    assert executor.timeouts == [None] * len(targets)
+    run_virtual(cs.Engine(executor=executor).run(task().with_timeout(5), use_vm=use_vm))
+    assert executor.timeouts[-1] == (5 if mode == "thread" else None)
 
 
 def test_an_own_executor_lives_as_long_as_some_run_goes_on() -> None:

@@ -201,10 +201,10 @@ class TestWhatDoesNotFit:
         with pytest.raises(TypeError, match=r"constant\(1\) is for \.map\(\)"):
             add(cs.constant(1))
 
-    @pytest.mark.parametrize("size", [0, -1, 1.5, True])
-    def test_a_window_is_a_whole_number_from_one(self, size: Any) -> None:
-        with pytest.raises((TypeError, ValueError), match="size must be a whole number ≥ 1"):
-            add.map(a=[1]).windowed(size)
+    @pytest.mark.parametrize("n", [0, -1, 1.5, True])
+    def test_a_window_is_a_whole_number_from_one(self, n: Any) -> None:
+        with pytest.raises((TypeError, ValueError), match=r"^n must be a whole number ≥ 1"):
+            add.map(a=[1]).windowed(n=n)
 
 
 class TestSlots:

@@ -130,7 +130,8 @@ def test_a_time_out_inside_of_the_block(use_vm: bool) -> None:
     assert run(engine, waiter().with_constraints(slot=1), use_vm) == (2, 1)
 
 
-def test_a_time_out_around_the_block_is_the_task_s_own_and_it_queues_again() -> None:
+@both_ways
+def test_a_time_out_around_the_block_is_the_task_s_own_and_it_takes_its_slot(use_vm: bool) -> None:
     engine = Engine(system_resources={"slot": 1})
 
     @cs.task
@@ -140,7 +141,26 @@ def test_a_time_out_around_the_block_is_the_task_s_own_and_it_queues_again() -> 
                 await asyncio.sleep(10)
         return now(), slots(engine)
 
-    assert run(engine, waiter().with_constraints(slot=1)) == (2, 1)
+    assert run(engine, waiter().with_constraints(slot=1), use_vm) == (2, 1)
+
+
+def test_after_a_time_out_around_the_block_it_queues_again() -> None:
+    engine = Engine(system_resources={"slot": 1})
+    manager = engine.resource_manager
+
+    async def in_a_block() -> None:
+        async with asyncio.timeout(2), cs.released():
+            held = await manager.acquire({"slot": 1})
+            asyncio.get_running_loop().call_later(5, held.release)
+            await asyncio.sleep(10)
+
+    @cs.task
+    async def waiter() -> tuple[float, float]:
+        with pytest.raises(TimeoutError):
+            await in_a_block()
+        return now(), slots(engine)
+
+    assert run(engine, waiter().with_constraints(slot=1)) == (5, 1)
 
 
 @both_ways

@@ -707,7 +707,7 @@ class TestPriorities:
 
     def test_a_priority_that_makes_no_sense_is_refused(self) -> None:
         async def main(manager: ResourceManager) -> None:
-            for priority in ("1", 1.5, True):
+            for priority in ("1", 1.5, True, None, 0.0, False, ""):
                 wrong: Any = priority
                 with pytest.raises(TypeError, match="priority"):
                     await manager.acquire({"a": 1}, priority=wrong)

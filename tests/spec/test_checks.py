@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cascade.spec.checks import (
     check_duration,
     check_finite,
     check_name,
+    check_priority,
     check_time,
     check_whole,
     shown,
@@ -77,6 +79,23 @@ def test_a_whole_number_is_an_int(value: Any) -> None:
     with pytest.raises(TypeError, match=r"^agents must be a whole number ≥ 1, got") as caught:
         check_whole("agents", value, 1)
     assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [np.int64(3), np.uint8(3), 3])
+def test_a_whole_number_of_another_library_becomes_an_int(value: Any) -> None:
+    assert type(check_whole("agents", value, 1)) is int
+    assert type(check_priority(value)) is int
+    assert check_whole("agents", value, 1) == check_priority(value) == 3
+    with pytest.raises(ValueError, match=r"^agents must be a whole number ≥ 4, got .*3"):
+        check_whole("agents", value, 4)
+
+
+@pytest.mark.parametrize("value", [np.float64(3), np.bool_(True), np.array([1, 2]), "3", True])
+def test_what_is_no_whole_number_there_is_none_here(value: Any) -> None:
+    with pytest.raises(TypeError, match="must be a whole number"):
+        check_whole("agents", value, 1)
+    with pytest.raises(TypeError, match="must be a whole number"):
+        check_priority(value)
 
 
 def test_a_whole_number_has_a_least_value() -> None:

@@ -131,6 +131,7 @@ def test_an_infinite_timeout_is_none() -> None:
 
 def test_a_priority_is_a_whole_number_of_either_sign() -> None:
     assert work().with_priority(-3).policies.priority == -3
+    assert work().with_priority(n=3).policies.priority == 3
     for bad in (1.0, "1", True, None):
         with pytest.raises(TypeError, match="priority must be a whole number"):
             work().with_priority(bad)  # type: ignore[arg-type]

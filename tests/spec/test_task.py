@@ -8,7 +8,7 @@ import gc
 import inspect
 import pickle
 import tracemalloc
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -34,6 +34,10 @@ def generator() -> Iterator[int]:
 
 async def async_generator() -> AsyncIterator[int]:
     yield 1
+
+
+class Drawer(dict[str, Any]):
+    """A class of dicts that nobody knows how to make."""
 
 
 class Point(NamedTuple):
@@ -182,6 +186,12 @@ class TestCalling:
             {"key": {"b": [2]}},
         )
 
+    def test_a_dict_with_lazy_results_stays_of_its_class(self) -> None:
+        for given in (OrderedDict(b=same(1), a=2), defaultdict(list, b=same(1), a=2)):
+            value = testing.run_virtual(same(given))
+            assert type(value) is type(given)
+            assert list(value.items()) == [("b", 1), ("a", 2)]
+
     def test_dependencies_are_listed_once(self) -> None:
         one, two = same(1), same(2)
         assert collect(one, [two, one], key=(two,), other=one).dependencies == (one, two)
@@ -206,7 +216,7 @@ class TestCalling:
         assert declared.dependencies == (one,)
         assert testing.run_virtual(declared) == (([1],), {"key": {"deep": [1]}})
 
-    @pytest.mark.parametrize("wrap", [lambda x: {x}, lambda x: {x: 1}, lambda x: OrderedDict(a=x)])
+    @pytest.mark.parametrize("wrap", [lambda x: {x}, lambda x: {x: 1}, lambda x: Drawer(a=x)])
     def test_a_lazy_result_where_it_cannot_be_filled_in_is_refused(self, wrap: Any) -> None:
         lazy = same(1).named("stray")
         with pytest.raises(TypeError, match="stray"):

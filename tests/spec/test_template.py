@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict, defaultdict, namedtuple
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -158,6 +158,19 @@ def test_a_change_after_freezing_has_no_effect() -> None:
     assert template.fill([1, 2]) == [{"a": 1}, 2]
 
 
+@pytest.mark.parametrize(
+    "container",
+    [OrderedDict(b=LEAVES[0], a=[LEAVES[1]]), defaultdict(list, b=LEAVES[0], a=[LEAVES[1]])],
+    ids=lambda value: type(value).__name__,
+)
+def test_dicts_of_the_standard_library_stay_what_they_are(container: Any) -> None:
+    rebuilt = freeze(container, KINDS).fill([1, 2])
+    assert type(rebuilt) is type(container)
+    assert list(rebuilt.items()) == [("b", 1), ("a", [2])]
+    if isinstance(rebuilt, defaultdict):
+        assert rebuilt["c"] == []
+
+
 def test_values_that_are_filled_in_are_not_looked_into() -> None:
     value = [Leaf()]
     assert freeze([Leaf()], KINDS).fill([value])[0] is value
@@ -179,7 +192,8 @@ def test_containers_without_leaves_hold_none(container: Any) -> None:
         ({Leaf()}, "in a set"),
         (frozenset({Leaf()}), "in a frozenset"),
         ([{Leaf()}], "in a set"),
-        (OrderedDict(a=Leaf()), "in a OrderedDict"),
+        (OrderedDict([(Leaf(), 1)]), "key of a dict"),
+        (type("Drawer", (dict,), {})(a=Leaf()), "in a Drawer"),
         ({Leaf(): 1}, "key of a dict"),
         ({"a": {(1, (Leaf(),)): 1}}, "key of a dict"),
         ({frozenset({Leaf()}): Leaf()}, "key of a dict"),

@@ -97,7 +97,7 @@ class MqttConnector:
             raise TypeError(f"tls must be True, False or an ssl.SSLContext, got {shown(tls)}")
         if port is None:
             port = 8883 if tls else 1883
-        if check_whole("port", port, 1) > 65_535:
+        if (port := check_whole("port", port, 1)) > 65_535:
             raise ValueError(f"port must be at most 65535, got {shown(port)}")
         for name, text in (("username", username), ("client_id", client_id)):
             if text is not None:

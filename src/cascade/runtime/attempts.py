@@ -101,6 +101,10 @@ def released() -> Released:
     those who wait already, unless the engine has ended it meanwhile. What was taken of rates and
     budgets isn't given back, and isn't paid again. In a task that holds nothing, it does nothing.
 
+    With ``use_vm=True`` a task is cancelled by its caller in the same way as by a time-out of its
+    own around the block. It takes its capacities again then if they are free, and queues for
+    nothing: ending it must not hang.
+
     Raises:
         ResourceError: on entering, outside of a task, or in a task that runs in a thread.
     """
@@ -140,7 +144,10 @@ class Released:
         if attempt.released or ticket is None or given is None:
             return
         attempt.given = None
-        if not attempt.ended and not (
-            isinstance(error, asyncio.CancelledError) and attempt.is_cancelled()
-        ):
+        if attempt.ended:
+            return
+        if isinstance(error, asyncio.CancelledError) and attempt.is_cancelled():
+            # Perhaps only by a time-out around the block, after which the task goes on.
+            ticket.manager.resume_at_once(ticket, given)
+        else:
             await ticket.manager.resume(ticket, given)

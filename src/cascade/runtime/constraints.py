@@ -194,7 +194,7 @@ class Attachment:
         id = topic.removeprefix(TOPIC)
         constraints = self._constraints
         try:
-            if payload is None or payload in ("", b""):
+            if payload is None or payload in ("", b"", {}):
                 constraints.remove(id)
             else:
                 if isinstance(payload, (bytes, str)):

@@ -367,7 +367,8 @@ class ReadyQueue(Run):
         bound: Bound,
     ) -> None:
         context.run(current_place.set, Place(self, node))
-        job = asyncio.ensure_future(context.run(self.engine.executor.execute, call, mode))
+        execute = self.engine.executor.execute
+        job = asyncio.ensure_future(context.run(execute, call, mode, timeout=None))
         self._running[job] = node
         job.add_done_callback(partial(self._job_done, bound))
 

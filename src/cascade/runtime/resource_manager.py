@@ -415,8 +415,8 @@ class ResourceManager(GrantQueue):
         """
         if timeout is not None:
             timeout = check_duration("timeout", timeout)
-        if priority:
-            check_priority(priority)
+        if type(priority) is not int:
+            priority = check_priority(priority)
         request = self.prepare(amounts)
         ticket = self.take(request, owner or "")
         if owner is None:
@@ -573,26 +573,36 @@ class ResourceManager(GrantQueue):
 
     async def resume(self, ticket: Ticket, given: Request) -> None:
         """Queue for what `suspend` has taken back, as rules are now, and add it to the ticket."""
-        pairs = tuple([pair for pair in given.pairs if not pair[0].is_rule])
-        asker = ticket.asker
-        if self.rules is not None and isinstance(asker, Asker):
-            rules = self.rules.matching(asker)
-            pairs += tuple([pair for pair in rules if pair[0].meter is None])
-        request = Request(pairs)
+        request, asker = self._wanted_again(ticket, given), ticket.asker
         again = self.take(request, asker)
-        at_once = True
         if again is None:
             priority = asker.priority if isinstance(asker, Asker) else 0
             again = await self.wait(request, asker, priority=priority, resuming=True)
-            at_once = False
-        # One ticket, one release: what was granted again goes over to the first.
+            self._hand_over(again, ticket)
+        else:
+            self._hand_over(again, ticket)
+            # Others that woke in this instant are to stand in line before it goes on.
+            await asyncio.sleep(0)
+
+    def resume_at_once(self, ticket: Ticket, given: Request) -> None:
+        """Take what `suspend` has taken back if the rule allows, and add it to the ticket."""
+        again = self.take(self._wanted_again(ticket, given), ticket.asker)
+        if again is not None:
+            self._hand_over(again, ticket)
+
+    def _wanted_again(self, ticket: Ticket, given: Request) -> Request:
+        pairs = tuple([pair for pair in given.pairs if not pair[0].is_rule])
+        if self.rules is not None and isinstance(ticket.asker, Asker):
+            rules = self.rules.matching(ticket.asker)
+            pairs += tuple([pair for pair in rules if pair[0].meter is None])
+        return Request(pairs)
+
+    def _hand_over(self, again: Ticket, ticket: Ticket) -> None:
+        """One ticket, one release: what was granted again goes over to the first."""
         del self._held[again]
         again.state = RELEASED
         ticket.request = Request(ticket.request.pairs + again.request.pairs)
         ticket.suspended = False
-        if at_once:
-            # Others that woke in this instant are to stand in line before it goes on.
-            await asyncio.sleep(0)
 
     def break_deadlocks(self) -> None:
         """Fail those who can't go on any more, as limits or rules are now."""
@@ -803,8 +813,8 @@ class _Hold:
         if self._entered:
             raise ResourceError("this hold is entered already; call hold() once for each block")
         timeout = None if self._timeout is None else check_duration("timeout", self._timeout)
-        if self._priority:
-            check_priority(self._priority)
+        if type(self._priority) is not int:
+            self._priority = check_priority(self._priority)
         manager, owner = self._manager, self._owner or _current_owner()
         request = manager.prepare(self._amounts)
         self._entered = True

@@ -119,6 +119,7 @@ async def run_steps(
                             if mode == "thread"
                             else away(task, values, keywords),
                             mode,
+                            timeout=None,
                         ),
                         task.name,
                     )
@@ -223,7 +224,7 @@ async def _in_time(
         with Deadline(task.name, timeout, attempt, run.loop):
             executor = run.engine.executor
             return await _outcome(
-                executor.execute(away(task, values, keywords), task.mode), task.name
+                executor.execute(away(task, values, keywords), task.mode, timeout=None), task.name
             )
     watched = Watched(call)
     try:

@@ -55,7 +55,9 @@ class Cache:
     """The value of an equal call is taken over, as long as it is kept; the task doesn't run then.
 
     Calls are equal when the task's qualified name, its version or its code, and the content of
-    the arguments are. Where values are kept is up to the engine (`cache_backend`); by default in
+    the arguments are. The code is the function with what it has enclosed, as these are when a call
+    is first looked up: what the function changes there later, such as a counter, makes no other
+    function of it. Where values are kept is up to the engine (`cache_backend`); by default in
     memory, together with the task.
     """
 
@@ -111,13 +113,19 @@ class Cache:
 
 
 def _code(task: Task[Any]) -> bytes:
+    """Return what stands for the task's code, as it was when it was first asked for."""
+    known = task.code
+    if known is not None and known[0] is task.fn:
+        return known[1]
     try:
-        return code_of(task.fn)
+        code = code_of(task.fn)
     except TypeError as error:
         raise TypeError(
             f"what the function of task {task.name!r} has enclosed: {error}; say what to go by "
             "instead of its code with cs.cache(version=...)"
         ) from error
+    task.code = task.fn, code
+    return code
 
 
 def _argument(task: Task[Any], place: int | str, value: Any) -> bytes:

@@ -7,6 +7,7 @@ Numbers are handed back as floats, so that a whole number too large for one is i
 from __future__ import annotations
 
 import math
+import operator
 import reprlib
 
 _shortened = reprlib.Repr()
@@ -92,25 +93,41 @@ def _number(argument: str, value: object, wanted: str) -> float:
 
 
 def check_whole(argument: str, value: object, least: int) -> int:
-    """Return a whole number that is at least `least`.
+    """Return a whole number that is at least `least`, also one of another library, as an int.
 
     Raises:
         TypeError: it isn't a whole number (a bool isn't one here).
         ValueError: it is below `least`.
     """
-    if isinstance(value, bool) or not isinstance(value, int):
+    whole = _whole(value)
+    if whole is None:
         raise TypeError(f"{argument} must be a whole number ≥ {least}, got {shown(value)}")
-    if value < least:
+    if whole < least:
         raise ValueError(f"{argument} must be a whole number ≥ {least}, got {shown(value)}")
-    return value
+    return whole
+
+
+def _whole(value: object) -> int | None:
+    """Return a whole number as an int; None if it isn't one.
+
+    Truth values aren't numbers here. Those of numpy say so themselves, as its arrays of more than
+    one number do: they don't let themselves be taken for an index.
+    """
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
 
 
 def check_priority(value: object) -> int:
-    """Return a priority: a whole number, of either sign.
+    """Return a priority: a whole number of either sign, also one of another library, as an int.
 
     Raises:
         TypeError: it isn't a whole number (a bool isn't one here).
     """
-    if isinstance(value, bool) or not isinstance(value, int):
+    whole = _whole(value)
+    if whole is None:
         raise TypeError(f"priority must be a whole number, got {shown(value)}")
-    return value
+    return whole

@@ -165,13 +165,13 @@ class LazyResult(_Draft, Generic[T_co]):
 
         return self._with(cache=check_cache(policy))
 
-    def with_priority(self, priority: int) -> Self:
+    def with_priority(self, n: int) -> Self:
         """Be ahead of others with a lower priority when waiting for resources; 0 by default.
 
         Raises:
-            TypeError: it isn't a whole number.
+            TypeError: `n` isn't a whole number.
         """
-        return self._with(priority=check_priority(priority))
+        return self._with(priority=check_priority(n))
 
     def run_if(self, condition: Any) -> Self:
         """Run the task only if `condition` is true; otherwise it is skipped.
@@ -310,14 +310,14 @@ class LazyMap(LazyResult[list[T_co]], Generic[T_co]):
 
     __slots__ = ()
 
-    def windowed(self, size: int) -> Self:
-        """Let at most so many children exist at once: the next one is made when one has ended.
+    def windowed(self, n: int) -> Self:
+        """Let at most `n` children exist at once: the next one is made when one has ended.
 
         Raises:
-            TypeError, ValueError: `size` isn't a whole number ≥ 1.
+            TypeError, ValueError: `n` isn't a whole number ≥ 1.
         """
         assert self.policies.mapped is not None
-        window = check_whole("size", size, 1)
+        window = check_whole("n", n, 1)
         return self._with(mapped=replace(self.policies.mapped, window=window))
 
     def collecting_errors(self) -> Self:

@@ -33,7 +33,8 @@ class Retry:
     """The exceptions after which it is tried again; any other one fails the task at once."""
 
     def __post_init__(self) -> None:
-        check_whole("max_attempts", self.max_attempts, 1)
+        attempts = check_whole("max_attempts", self.max_attempts, 1)
+        object.__setattr__(self, "max_attempts", attempts)
         for name in ("delay", "jitter"):
             if math.isinf(check_duration(name, getattr(self, name))):
                 raise ValueError(f"{name} must be a finite number of seconds, got inf")

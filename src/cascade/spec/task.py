@@ -61,6 +61,8 @@ class Task(Generic[T_co]):
         """Its compiled signature."""
         self.memory: Any = None
         """Where its cached values are kept, in engines that keep none themselves."""
+        self.code: tuple[Callable[..., Any], bytes] | None = None
+        """What stands for its code in keys of its cached values, and for which function."""
         self.flights: dict[Any, Any] = {}
         """Its cached calls that are under way, so that equal ones share a run."""
 

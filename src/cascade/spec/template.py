@@ -6,6 +6,7 @@ machine that rebuilds the container. No recursion, neither here nor when it is f
 
 from __future__ import annotations
 
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -213,8 +214,18 @@ def _compile(
     return holds
 
 
+_DICTS = (dict, OrderedDict, defaultdict)
+"""Classes of dicts that can be rebuilt."""
+
+
 def _dict_of(container: dict[Any, Any]) -> Callable[[list[Any]], Any]:
+    """Return what makes a dict of the same kind and keys from new values."""
     keys = tuple(container)
+    if type(container) is OrderedDict:
+        return lambda items: OrderedDict(zip(keys, items, strict=True))
+    if isinstance(container, defaultdict):
+        factory = container.default_factory
+        return lambda items: defaultdict(factory, zip(keys, items, strict=True))
     return lambda items: dict(zip(keys, items, strict=True))
 
 
@@ -267,9 +278,8 @@ def _builder(container: Any, kinds: tuple[type, ...]) -> Callable[[list[Any]], A
         return list
     if kind is tuple:
         return tuple
-    if kind is dict:
-        keys = tuple(container)
-        for key in keys:
+    if kind in _DICTS:
+        for key in container:
             leaf = find_leaf(key, kinds)
             if leaf is not None:
                 raise TypeError(f"{leaf!r} is a key of a dict; only values of dicts can be lazy")

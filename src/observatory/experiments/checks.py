@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cascade.spec.checks import check_finite, shown
+from cascade.spec.checks import check_finite, check_whole, shown
 
 
 def check_seed(seed: object) -> None:
@@ -13,6 +13,16 @@ def check_seed(seed: object) -> None:
     """
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise TypeError(f"seed must be a whole number, got {shown(seed)}")
+
+
+def set_whole(settings: object, name: str, least: int) -> None:
+    """Make a field of frozen settings an int, also if it was a whole number of another library.
+
+    Raises:
+        TypeError: it isn't a whole number.
+        ValueError: it is below `least`.
+    """
+    object.__setattr__(settings, name, check_whole(name, getattr(settings, name), least))
 
 
 def check_positive(name: str, value: object, unit: str = "seconds") -> None:

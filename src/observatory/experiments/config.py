@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from cascade.spec.checks import check_finite, check_whole, shown
+from cascade.spec.checks import check_finite, shown
 from observatory.agents.kuramoto import (
     REFRACTORY_SHARE,
     TOLERANCE,
     check_dissipation,
     check_refractory_period,
 )
-from observatory.experiments.checks import check_positive, check_seed
+from observatory.experiments.checks import check_positive, check_seed, set_whole
 from observatory.extras import require
 from observatory.networking.topology import (
     Topology,
@@ -92,7 +92,7 @@ class FirefliesConfig:
     """The half-width of its Lorentzian frequencies, in radians per second; None: 0.5."""
 
     def __post_init__(self) -> None:
-        check_whole("num_agents", self.num_agents, 1)
+        set_whole(self, "num_agents", 1)
         if self.num_agents > MOST_AGENTS:
             raise ValueError(
                 f"num_agents must be at most {MOST_AGENTS}, got {shown(self.num_agents)}"
@@ -102,7 +102,7 @@ class FirefliesConfig:
             raise ValueError(f"nudge must be ≥ 0 seconds, got {self.nudge!r}")
         check_positive("duration", self.duration)
         if self.limit is not None:
-            check_whole("limit", self.limit, 1)
+            set_whole(self, "limit", 1)
         if self.limit_holds not in ("step", "awake"):
             raise ValueError(f"limit_holds must be step or awake, got {self.limit_holds!r}")
         check_seed(self.seed)

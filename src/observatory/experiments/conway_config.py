@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cascade.spec.checks import check_finite, check_whole
-from observatory.experiments.checks import check_seed
+from cascade.spec.checks import check_finite
+from observatory.experiments.checks import check_seed, set_whole
 from observatory.reference.conway import World
 
 RANDOM = "random"
@@ -54,18 +54,18 @@ class ConwayConfig:
     """Where a random world comes from."""
 
     def __post_init__(self) -> None:
-        check_whole("width", self.width, SMALLEST)
-        check_whole("height", self.height, SMALLEST)
+        set_whole(self, "width", SMALLEST)
+        set_whole(self, "height", SMALLEST)
         if self.cells > MOST_CELLS:
             raise ValueError(
                 f"width and height must make at most {MOST_CELLS} cells, "
                 f"got {self.width} and {self.height}"
             )
-        check_whole("generations", self.generations, 1)
+        set_whole(self, "generations", 1)
         if check_finite("interval", self.interval) < 0:
             raise ValueError(f"interval must be ≥ 0 seconds, got {self.interval!r}")
         if self.limit is not None:
-            check_whole("limit", self.limit, 1)
+            set_whole(self, "limit", 1)
         if self.pattern != RANDOM and self.pattern not in PATTERNS:
             raise ValueError(f"pattern must be one of {PATTERN_NAMES}, got {self.pattern!r}")
         if not 0 <= check_finite("density", self.density) <= 1:

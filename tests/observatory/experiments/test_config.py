@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import FrozenInstanceError
 from typing import Any
 
+import numpy as np
 import pytest
 
 from observatory.experiments.config import GRID_SIDE, NUM_AGENTS, PERIOD, FirefliesConfig
@@ -24,6 +25,12 @@ def test_settings_are_a_value() -> None:
     assert FirefliesConfig(num_agents=4) == FirefliesConfig(num_agents=4)
     with pytest.raises(FrozenInstanceError):
         FirefliesConfig().seed = 3  # type: ignore[misc]
+
+
+def test_whole_numbers_of_other_libraries_become_plain_ones() -> None:
+    settings: dict[str, Any] = {"num_agents": np.int64(9), "limit": np.int32(2)}
+    config = FirefliesConfig(**settings)
+    assert type(config.num_agents) is type(config.limit) is int
 
 
 def test_the_refractory_period_is_a_fifth_of_the_period_unless_given() -> None:
