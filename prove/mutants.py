@@ -5,6 +5,7 @@ from __future__ import annotations
 from prove.control_mutants import CONTROL_MUTANTS
 from prove.graph_mutants import GRAPH_MUTANTS
 from prove.mutant import Mutant
+from prove.world_mutants import WORLD_MUTANTS
 
 MANAGER = "cascade/runtime/resource_manager.py"
 QUEUE = "cascade/runtime/grant_queue.py"
@@ -602,4 +603,5 @@ MUTANTS = (
     ),
     *GRAPH_MUTANTS,
     *CONTROL_MUTANTS,
+    *WORLD_MUTANTS,
 )

@@ -108,5 +108,6 @@ PROOFS = (
     Proof("50 worlds of concave states end in one flash", ("-m", "prove.worlds", "states")),
     Proof("a mean field gathers as theory says", ("-m", "prove.worlds", "mean-field")),
     Proof("an hour of 900 agents in a minute of a processor", ("-m", "prove.worlds", "hour")),
-    Proof("40,000 fireflies as arrays flash as one by one", ("-m", "prove.worlds", "large")),
+    Proof("40,000 fireflies as machine code flash as one by one", ("-m", "prove.worlds", "large")),
+    Proof("a million oscillators in a minute of a processor", ("-m", "prove.worlds", "million")),
 )

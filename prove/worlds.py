@@ -1,7 +1,7 @@
 """The worlds of the observatory agree with calculations and with theory, at full size.
 
-``python -m prove.worlds agents`` (or ``states``, ``mean-field``, ``hour``, ``large``) ends with 1
-where that doesn't hold.
+``python -m prove.worlds agents`` (or ``states``, ``mean-field``, ``hour``, ``large``, ``million``)
+ends with 1 where that doesn't hold.
 """
 
 from __future__ import annotations
@@ -84,12 +84,24 @@ def large(count: int = 40_000, periods: int = 8) -> bool:
     return summary.digest == flash_digest(expected)
 
 
+def million(count: int = 1_000_000, periods: int = 20, most: float = 60.0) -> bool:
+    """Whether a million oscillators take less than a minute of a processor, made and compiled."""
+    began = process_time()
+    config = FirefliesConfig(count, 5.0, 0.2, periods * 5.0, seed=7)
+    summary = run_virtual(Calculated(config).run())
+    took = process_time() - began
+    print(f"{summary.flashes:,} flashes of {summary.agents:,} oscillators in {took:.1f} s")
+    # Each flashes once a period, or sooner for having heard others.
+    return took < most and summary.flashes >= count * (periods - 1)
+
+
 PROOFS: dict[str, Callable[[], bool]] = {
     "agents": agents,
     "states": states,
     "mean-field": mean_field,
     "hour": hour,
     "large": large,
+    "million": million,
 }
 
 

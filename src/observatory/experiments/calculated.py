@@ -18,7 +18,7 @@ from observatory.flashes import Flash
 from observatory.reference.large import LargeWorld
 from observatory.reference.mean_field_world import MeanFieldWorld
 from observatory.reference.mirollo_strogatz import concave_response
-from observatory.reference.state import Times, Whole
+from observatory.reference.pulses import Times, Whole
 from observatory.reference.world import PulseResponse
 from observatory.ticks import Ticks
 

@@ -1,32 +1,29 @@
-"""The same worlds as `observatory.reference.fireflies`, for up to a million agents.
+"""The same worlds as `observatory.reference.fireflies`, for up to a million agents and more.
 
-The flashes are the same, in the same order, to the last bit. A small world runs instant by
-instant, like the calculation it is compared with; where many are due in one instant, they are run
-together with arrays. A large world is cut into spans of time, in which the instants at different
-places run together; see `Spans`.
+The flashes are the same, in the same order, to the last bit. What runs is one function on arrays,
+`observatory.reference.pulses.advance`: as Python where there are few agents, translated to machine
+code by Numba where there are many.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from heapq import heapify, heappush
+import importlib
+import importlib.util
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from observatory.networking.topology import Topology, neighborhoods
-from observatory.reference.instant import Instant
-from observatory.reference.spans import Spans
-from observatory.reference.state import Key, State, Times, Whole, neighbor_matrix, rows_of
-from observatory.reference.together import Together
-from observatory.reference.world import PulseResponse
+from observatory.networking.topology import Topology, check_topology, most_square, neighborhoods
+from observatory.reference import pulses
+from observatory.reference.pulses import Pulses, Times, Whole
+from observatory.reference.world import TOLERANCE, PulseResponse
 
 LARGE = 5_000
-"""From how many agents on a world is cut into spans."""
-MANY = 40
-"""From how many agents that are due in one instant on they are run together."""
+"""From how many agents on machine code is worth the second that Numba takes to start."""
 
-Tell = Callable[[Whole, Times], None]
+Tell: TypeAlias = Callable[[Whole, Times], None]
 """Is told of flashes: agents and times, in the order of the world."""
 
 
@@ -39,10 +36,10 @@ class LargeWorld:
         response: what a flash does.
         topology: who hears whom.
         tell: is told of all flashes, in order, many at a time.
-        spans: cut it into spans of time whatever its size; None: if it is large. Where agents
-            don't all have the same number of neighbours, it never is.
+        compiled: run machine code; None: if the world is large and Numba is installed.
 
     Raises:
+        ImportError: machine code was asked for, and Numba isn't installed.
         ValueError: there is nobody, or no such topology.
     """
 
@@ -52,52 +49,83 @@ class LargeWorld:
         response: PulseResponse,
         topology: Topology,
         tell: Tell,
-        spans: bool | None = None,
+        compiled: bool | None = None,
     ) -> None:
-        self._state = State(due, response)
+        count = len(due)
+        if not count:
+            raise ValueError("due must hold a time for each agent, got none")
+        arrays = pulses.pulses_of(due, response.period)
+        self._agents, self._times = arrays["agents"], arrays["times"]
         self._tell = tell
-        matrix = neighbor_matrix(topology, len(due))
-        neighbors: Sequence[Sequence[int]]
-        if matrix is None or len(due) < LARGE:
-            neighbors = neighborhoods(topology, len(due))
+        self._response = (
+            response.period,
+            response.refractory_period - TOLERANCE,
+            response.slope,
+            response.constant,
+        )
+        if compiled is None:
+            compiled = count >= LARGE and importlib.util.find_spec("numba") is not None
+        self._pulses: Pulses
+        self._neighbors: Any
+        if compiled:
+            self._advance = _compiled()
+            self._pulses = Pulses(**arrays)
+            self._neighbors = neighbor_matrix(topology, count)
         else:
-            neighbors = rows_of(matrix)
-        self._instant = Instant(self._state, neighbors)
-        self._together = None if matrix is None else Together(self._state, matrix)
-        self._spans: Spans | None = None
-        self._agenda: list[Key] = []
-        if self._together is not None and (len(due) >= LARGE if spans is None else spans):
-            self._spans = Spans(self._state, self._instant, self._together, tell)
-        else:
-            self._agenda = self._state.keys(np.arange(len(due)))
-            heapify(self._agenda)
+            self._advance = pulses.advance
+            # One by one, the items of a view are faster than those of its array.
+            self._pulses = Pulses(**_views(arrays))
+            self._neighbors = neighborhoods(topology, count)
 
     def run_until(self, time: float) -> None:
         """Run all instants before a time, in seconds."""
-        if self._spans is not None:
-            self._spans.run_until(time)
-            return
-        agenda, instant = self._agenda, self._instant
-        due, rank = instant.due, instant.rank
-        while agenda and agenda[0][0] < time:
-            now = agenda[0][0]
-            queue = instant.taken_from(agenda)
-            if len(queue) >= MANY and self._together is not None:
-                self._run_many(np.array(queue))
-                continue
-            for agent in instant.run(now, queue, math.inf):
-                heappush(agenda, (due[agent], now, rank[agent], agent))
-            if len(instant.flashed) >= 100_000:
-                self._tell(*instant.taken())
-        if instant.flashed:
-            self._tell(*instant.taken())
+        is_done = False
+        while not is_done:
+            flashed, is_done = self._advance(self._pulses, self._neighbors, *self._response, time)
+            if flashed:
+                self._tell(self._agents[:flashed].copy(), self._times[:flashed].copy())
 
-    def _run_many(self, queue: Whole) -> None:
-        assert self._together is not None
-        if self._instant.flashed:
-            self._tell(*self._instant.taken())
-        record = self._together.record()
-        self._together.run(queue, record)
-        self._tell(*record.flashes())
-        for key in self._state.keys(np.unique(record.touched())):
-            heappush(self._agenda, key)
+
+def _views(arrays: dict[str, Any]) -> dict[str, Any]:
+    return {name: memoryview(array) for name, array in arrays.items()}
+
+
+@cache
+def _compiled() -> Callable[..., tuple[int, bool]]:
+    """Return `advance` as machine code, which is kept in a file where one can be written."""
+    numba = importlib.import_module("numba")
+    compiled: Callable[..., tuple[int, bool]]
+    try:
+        compiled = numba.njit(cache=True, nogil=True)(pulses.advance)
+    except RuntimeError:  # there is no place for the file
+        compiled = numba.njit(nogil=True)(pulses.advance)
+    return compiled
+
+
+def neighbor_matrix(topology: Topology, count: int) -> Whole:
+    """Return `neighborhoods` as an array of shape (count, neighbours of each).
+
+    The cell itself stands in the place of a neighbour that it hasn't; it is never its own.
+
+    Raises:
+        ValueError: there is no such topology.
+    """
+    check_topology(topology)
+    cells = np.arange(count)
+    if topology == "complete":
+        return np.broadcast_to(cells, (count, count))
+    if topology == "ring":
+        columns = [(cells - 1) % count, (cells + 1) % count]
+    else:
+        width, height = most_square(count)
+        row, column = np.divmod(cells, width)
+        columns = [
+            (row + down) % height * width + (column + across) % width
+            for down in (-1, 0, 1)
+            for across in (-1, 0, 1)
+            if down or across
+        ]
+    for number, others in enumerate(columns):
+        for earlier in columns[:number]:
+            others[others == earlier] = cells[others == earlier]
+    return np.stack(columns, axis=1)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from observatory.reference.kuramoto import half_turns, lorentzian_frequencies, pulled
-from observatory.reference.state import Times, Whole
+from observatory.reference.pulses import Times, Whole
 
 STEPS_PER_PERIOD = 100
 

@@ -9,7 +9,7 @@ import pytest
 
 from observatory.reference.kuramoto import lorentzian_frequencies, stationary_order_parameter
 from observatory.reference.mean_field_world import MeanFieldWorld
-from observatory.reference.state import Times
+from observatory.reference.pulses import Times
 
 
 def run(

@@ -1,0 +1,54 @@
+"""The kept mutants of the observatory's calculations."""
+
+from __future__ import annotations
+
+from prove.mutant import Mutant
+
+PULSES = "observatory/reference/pulses.py"
+MATRIX = "observatory/reference/large.py"
+FLASHING = "tests/observatory/reference/test_large.py"
+
+WORLD_MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "an oscillator that a flash has moved stays on its old day as well",
+        PULSES,
+        "if old_day != today and old_day != day:",
+        "if old_day == -1:",
+        FLASHING,
+    ),
+    Mutant(
+        "who is due later on a day is forgotten when time stops within it",
+        PULSES,
+        "for _, number, agent in agenda:",
+        "for _, number, agent in agenda[:0]:",
+        FLASHING,
+    ),
+    Mutant(
+        "an oscillator that has flashed hears what comes later in that instant",
+        PULSES,
+        "if flashed_at[agent] != now:",
+        "if at > -1.0:",
+        FLASHING,
+    ),
+    Mutant(
+        "those who are due at one time come by their numbers",
+        PULSES,
+        "serial[agent] = next_serial",
+        "serial[agent] = agent",
+        FLASHING,
+    ),
+    Mutant(
+        "flashes for which there is no room any more are run",
+        PULSES,
+        "and flashed <= room:",
+        "and flashed <= 2 * room:",
+        FLASHING,
+    ),
+    Mutant(
+        "the neighbours of large worlds don't go around the edge",
+        MATRIX,
+        "(column + across) % width",
+        "np.clip(column + across, 0, width - 1)",
+        FLASHING,
+    ),
+)
