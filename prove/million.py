@@ -32,9 +32,9 @@ async def pass_on(n: int) -> None:
 TASKS: dict[str, cs.Task[None]] = {"inline": do_nothing, "async": pass_on}
 
 
-def bytes_of(entry: str) -> int:
-    """Return what the system says about this process: VmRSS is now, VmHWM the most ever."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
+def bytes_of(entry: str, process: int | str = "self") -> int:
+    """Return what the system says about a process: VmRSS is now, VmHWM the most ever."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
     (line,) = [line for line in status.splitlines() if line.startswith(f"{entry}:")]
     return int(line.split()[1]) * 1024
 

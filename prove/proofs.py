@@ -80,6 +80,14 @@ PROOFS = (
         "a watcher that has stopped holds a million tasks up in nothing", ("-m", "prove.stopped")
     ),
     Proof(
+        "a page of cascade ui that has stopped holds a million tasks up in nothing",
+        ("-m", "prove.stopped_page", "ui"),
+    ),
+    Proof(
+        "a page of an experiment that has stopped holds a million tasks up in nothing",
+        ("-m", "prove.stopped_page", "stage"),
+    ),
+    Proof(
         "10,000 messages to the control socket that are none: no effect",
         (
             *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"),

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,44 @@ class Outcome:
     grown: float
     """By how many MiB the process has grown."""
     dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of runs with one who reads and with one who has stopped."""
+
+    what: str
+    """What is dropped."""
+    ratio: float
+    """How many times as long the fastest run took with one who has stopped."""
+    grown: float
+    """By how many MiB a process has grown beside one who has stopped, at most."""
+    dropped: int
+    """How many were dropped in a run with one who has stopped, at least."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether that is good enough."""
+        return self.ratio <= SLOWER and self.grown <= GROWTH and self.dropped > 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.ratio:.3f} times as long, {self.grown:.1f} MiB more, "
+            f"{self.dropped} {self.what} dropped at least"
+        )
+
+
+def in_turn(run: Callable[[str], Outcome], what: str, rounds: int = ROUNDS) -> Verdict:
+    """Run with one that "reads" and with one that has "stopped", in turn, and compare."""
+    outcomes = [(run("reads"), run("stopped")) for _ in range(rounds)]
+    fastest = [min(outcome.seconds for outcome in kind) for kind in zip(*outcomes, strict=True)]
+    stopped = [outcome for _, outcome in outcomes]
+    return Verdict(
+        what,
+        fastest[1] / fastest[0],
+        max(outcome.grown for outcome in stopped),
+        min(outcome.dropped for outcome in stopped),
+    )
 
 
 def run_with(watcher: str, tasks: int = TASKS) -> Outcome:
@@ -95,14 +134,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         os.environ["CASCADE_CONTROL_DIR"] = str(Path(directory) / "control")
         run_with("reads", 1000)  # what is imported and made once
-        outcomes = [(run_with("reads"), run_with("stopped")) for _ in range(ROUNDS)]
-    ratio = min(stopped.seconds for _, stopped in outcomes) / min(
-        reading.seconds for reading, _ in outcomes
-    )
-    grown = max(stopped.grown for _, stopped in outcomes)
-    dropped = min(stopped.dropped for _, stopped in outcomes)
-    print(f"{ratio:.3f} times as long, {grown:.1f} MiB more, {dropped} snapshots dropped at least")
-    return 0 if ratio <= SLOWER and grown <= GROWTH and dropped else 1
+        verdict = in_turn(run_with, "snapshots")
+    print(verdict)
+    return not verdict.holds
 
 
 if __name__ == "__main__":

@@ -20,20 +20,22 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 DECLARATION = ("cascade.errors", "cascade.spec", "cascade.graph", "cascade.ports")
 CHILDREN = "cascade.child_groups"
+QUIET = "cascade.quiet"
 
 RULES: dict[str, tuple[str, ...]] = {
     "cascade.errors": (),
     CHILDREN: (),
+    QUIET: (),
     "cascade.spec": ("cascade.errors",),
     "cascade.graph": ("cascade.errors", "cascade.spec"),
     "cascade.ports": ("cascade.errors", "cascade.spec", "cascade.graph"),
     "cascade.runtime": DECLARATION,
     "cascade.adapters": (*DECLARATION, CHILDREN, "cascade.runtime.events"),
-    "cascade.connectors": (*DECLARATION, "cascade.runtime.events"),
+    "cascade.connectors": (*DECLARATION, "cascade.runtime.events", QUIET),
     "cascade.app": (*DECLARATION, "cascade.runtime", "cascade.adapters", "cascade.connectors"),
-    "cascade.control": (*DECLARATION, "cascade.runtime", "cascade.connectors"),
+    "cascade.control": (*DECLARATION, "cascade.runtime", "cascade.connectors", QUIET),
     # It brings an extra, like the command; it is a client of the programs that can be steered.
-    "cascade.web": (*DECLARATION, "cascade.control", "starlette", "uvicorn"),
+    "cascade.web": (*DECLARATION, "cascade.control", QUIET, "starlette", "uvicorn"),
     "cascade.preview": (*DECLARATION, "cascade.runtime"),
     "cascade.pictures": (*DECLARATION, "cascade.adapters"),
     "cascade": (

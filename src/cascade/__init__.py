@@ -14,6 +14,7 @@
 #   preview.py   dry_run(), what a run would do
 #   pictures.py  visualize(), a workflow as a picture
 #   child_groups.py  the process groups that this program has started
+#   quiet.py     a log that nobody can flood
 #   testing.py   virtual time and spies for tests
 #   cli/         the command `cascade`
 #

@@ -13,10 +13,12 @@ def order_parameter(turns: NDArray[np.float64]) -> float:
     """Return R = |mean(exp(2πi·turns))|, from 0 to 1: 1 when all phases are the same.
 
     Args:
-        turns: the phases as shares of a turn, at least one, of any shape.
+        turns: the phases as shares of a turn, at least one, of any shape. If one isn't a number,
+            R is none either.
     """
-    # Rounding may put the mean of unit vectors outside of the circle.
-    return min(1.0, float(abs(np.exp(2j * np.pi * turns).mean())))
+    # Rounding may put the mean of unit vectors outside of the circle. Written in this order, what
+    # isn't a number doesn't become 1.
+    return min(float(abs(np.exp(2j * np.pi * turns).mean())), 1.0)
 
 
 def local_order(turns: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ def rule(scope: str, limit: int, **more: Any) -> tuple[str, dict[str, Any]]:
         ("slot=5 --for 1h30m ", ("limit", {"resource": "slot", "amount": 5.0, "for": 5400.0})),
         ("task:fetch*=3", rule("task:fetch*", 3)),
         ("task:x=none", ("lift", {"scope": "task:x", "type": "concurrency"})),
+        ("engine=3", ("limit", {"resource": "engine", "amount": 3.0})),
         ("global=10 for 90s", rule("global", 10, **{"for": 90.0})),
     ],
 )
@@ -36,6 +37,8 @@ def test_a_line_is_a_command(line: str, order: tuple[str, dict[str, Any]]) -> No
         ("slot", "WHAT=AMOUNT is needed"),
         ("=5", "WHAT=AMOUNT is needed"),
         ("slot=", "AMOUNT must be a number or none, got ''"),
+        ("slot=nan", "AMOUNT must be a number or none, got 'nan'"),
+        ("slot=-inf", "AMOUNT must be a number or none, got '-inf'"),
         ("task:x=many", "AMOUNT must be a whole number of tasks, got 'many'"),
         ("task:x=none for 10m", "none takes no --for"),
         ("slot=5 for ever", "--for must be a duration such as"),

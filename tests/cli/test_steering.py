@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 from cascade.cli.command import app
 from cascade.control import Client, find
+from cascade.control.audit import user_name
 
 AGENTS = 500
 
@@ -128,7 +129,13 @@ def test_everything_is_in_the_log(programs: None) -> None:
     assert pause["undo"] == "cascade resume --rule pause-engine:nobody --program one"
     assert pause["who"]["way"] == "socket"
     assert resume["command"] == "resume engine:nobody"
-    shown = said("rules", "--log", "--last", "2")
+    with Client("one", via="a test") as client:
+        client.ask("rule", scope="engine:nobody", type="pause", params={})
+        client.ask("lift", type="pause")
+    user = user_name(os.geteuid())
+    assert f"{user} (socket, via a test): resume" in said("rules", "--log", "--last", "1")
+    shown = said("rules", "--log", "--last", "4")
+    assert f"{user} (socket): resume engine:nobody" in shown
     assert "undo: cascade pause engine:nobody --program one" in shown
 
 
@@ -176,6 +183,9 @@ def test_one_that_does_not_answer_hides_none_of_the_others(
         (["limit", "slot"], 2, "WHAT=AMOUNT is needed"),
         (["limit", "slot=many", "-p", "one"], 2, "AMOUNT must be a number or none, got 'many'"),
         (["limit", "slot=1", "--for", "soon", "-p", "one"], 2, "--for must be a duration such as"),
+        (["limit", "slot=inf", "-p", "one"], 2, "AMOUNT must be a number or none, got 'inf'"),
+        (["rate", "slot", "1/s", "--burst", "nan", "-p", "one"], 2, "--burst must be a finite"),
+        (["pause", "task:\udcff*", "-p", "one"], 1, r"of whole characters, got '\udcff'"),
         (["limit", "slto=1", "-p", "one"], 1, "one: refused: there is no resource slto"),
         (["limit", "task:x=1.5", "-p", "one"], 2, "AMOUNT must be a whole number"),
         (["limit", "task:x=none", "-p", "one"], 1, "no rule holds with scope task:x and type conc"),

@@ -642,6 +642,8 @@ def test_many_messages_at_once_arrive_in_order(broker: Broker) -> None:
         ({"reconnect_after": 90}, ValueError, "reconnect_at_most must be at least reconnect_after"),
         ({"reconnect_at_most": float("inf")}, ValueError, "reconnect_at_most must be a finite"),
         ({"queue_size": 0}, ValueError, "queue_size must be a whole number ≥ 1"),
+        ({"largest_message": 0}, ValueError, "largest_message must be a whole number ≥ 1"),
+        ({"largest_message": 2**28}, ValueError, "largest_message must be at most 268435455 bytes"),
         ({"random": random}, TypeError, "random must be a random.Random or None"),
     ],
 )

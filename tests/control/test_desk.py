@@ -12,8 +12,8 @@ from tests.control.worlds import ME, World, agent
 
 import cascade as cs
 from cascade.control import census, snapshot
-from cascade.control.audit import Trail, read_trail
-from cascade.control.messages import RefusedError
+from cascade.control.audit import Trail, Who, read_trail
+from cascade.control.messages import RefusedError, request_of
 from cascade.runtime.constraints import ConstraintManager
 from cascade.runtime.events import RunFinished, TaskFinished
 from cascade.testing import run_virtual
@@ -203,6 +203,18 @@ class TestLimits:
 
         in_a_world(1, 4, story)
 
+    def test_a_rate_that_was_a_number_is_told_as_it_can_be_typed(self) -> None:
+        async def story(world: World) -> None:
+            rule: dict[str, Any] = {"scope": "global", "type": "rate_limit"}
+            world.ask("rule", **rule, params={"rate": 0.5})
+            answer = world.ask("rule", **rule, params={"rate": "9/s"}, **{"for": 12_345_678.5})
+            assert answer["undo"] == "cascade rate global 30/m --program world"
+            first, second = world.ask("log")["entries"]
+            assert first["command"] == "rate global 30/m"
+            assert second["command"] == "rate global 9/s --for 12345678.5"
+
+        in_a_world(1, 4, story)
+
     @pytest.mark.parametrize(
         ("said", "problem"),
         [
@@ -235,11 +247,22 @@ class TestLimits:
             world.manager.set_rate("api", 10.0, 4)
             answer = world.ask("rate", resource="api", rate="1/s", burst=2)
             assert answer["undo"] == "cascade rate api 10/s --burst 4 --program world"
+            answer = world.ask("rate", resource="api", rate=None)
+            assert answer["undo"] == "cascade rate api 1/s --burst 2 --program world"
 
         in_a_world(1, 1, story)
 
 
 class TestRules:
+    def test_each_scope_has_a_rule_of_its_own(self) -> None:
+        async def story(world: World) -> None:
+            scopes = ["task:a/b", "task:a_b", "task:a+b", "task:a%2Fb"]
+            for scope in scopes:
+                world.ask("rule", scope=scope, type="pause", params={})
+            assert [rule["scope"] for rule in world.ask("rules")["rules"]] == scopes
+
+        in_a_world(1, 1, story)
+
     def test_a_pause_says_whom_it_stops(self) -> None:
         async def story(world: World) -> None:
             said = {"scope": "task:agent", "type": "pause", "params": {}}
@@ -705,6 +728,21 @@ class TestTheLog:
 
         in_a_world(1, 4, story)
         assert caplog.text.count("can't be written") == 1
+
+    def test_what_a_command_came_by_is_a_note_beside_who_is_known(self) -> None:
+        async def story(world: World) -> None:
+            world.ask("limit", resource="slot", amount=3)
+            request = {"do": "limit", "resource": "slot", "via": "cascade ui"}
+            world.desk.answer(request_of({**request, "amount": 2}), ME)
+            with pytest.raises(RefusedError, match="resource"):
+                world.desk.answer(request_of({**request, "resource": "slto", "amount": 2}), ME)
+            plain, noted, refused = (entry["who"] for entry in world.ask("log")["entries"])
+            assert plain["via"] is None
+            assert noted == refused == {**plain, "via": "cascade ui"}
+            assert str(Who(**plain)) == "tester (program)"
+            assert str(Who(**noted)) == "tester (program, via cascade ui)"
+
+        in_a_world(1, 4, story)
 
     def test_a_line_is_one_whatever_is_in_it(self, tmp_path: Path) -> None:
         file = tmp_path / "log.jsonl"

@@ -176,6 +176,30 @@ def test_a_failure_and_what_it_has_stopped_are_told() -> None:
     in_a_world(story)
 
 
+def test_a_failure_without_words_is_told_as_well() -> None:
+    class Wordless(Exception):
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    @cs.task
+    async def break_off() -> None:
+        await asyncio.sleep(2)
+        raise Wordless
+
+    async def story(world: World) -> None:
+        run = world.begin(break_off())
+        await asyncio.sleep(1)
+        name = world.only_run()
+        world.ask("graph", run=name)
+        with pytest.raises(Wordless):
+            await run
+        graph = world.ask("graph", run=name)
+        assert graph["error"] == "Wordless, whose words raise ZeroDivisionError"
+        assert [error["run"] for error in world.ask("look")["errors"]] == [name]
+
+    in_a_world(story)
+
+
 def test_a_cancelled_run_says_so() -> None:
     async def story(world: World) -> None:
         run, name = await world.watch(two_pages())

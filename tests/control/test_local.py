@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import subprocess
 import sys
+import threading
+import warnings
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ import pytest
 from tests.control.worlds import LIMIT, ME, until
 
 import cascade as cs
-from cascade.control import Client, LocalControl, find
+from cascade.control import AsyncClient, Client, LocalControl, find
 from cascade.control.local import control_from_environment
 from cascade.control.messages import request_of
 
@@ -139,6 +142,53 @@ def test_a_loop_that_is_closed_under_its_run_leaves_no_socket(place: Path) -> No
     assert list(place.glob("*.sock")) == []
     assert manager.oversight is None
     assert asyncio.run(engine.run(sleep(0))) == "slept"
+
+
+@pytest.mark.parametrize("turns", range(3))
+def test_one_who_is_cancelled_while_connecting_leaves_nothing(place: Path, turns: int) -> None:
+    async def main() -> str:
+        first = LocalControl("first")
+        connecting = asyncio.create_task(first.connect())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        connecting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await connecting
+        await first.disconnect()  # it may have been quicker
+        # What comes next gets the same descriptor, and must be heard.
+        second = LocalControl("second")
+        await second.connect()
+        async with AsyncClient("second", patience=5) as client:
+            answer = await client.ask("ps")
+        await second.disconnect()
+        return str(answer["name"])
+
+    assert asyncio.run(main()) == "second"
+    assert list(place.glob("*.sock")) == []
+
+
+def test_loops_may_come_and_go_in_many_threads(place: Path, switching_often: None) -> None:
+    control, problems = LocalControl(), []
+
+    def come_and_go() -> None:
+        try:
+            for _ in range(100):
+                cs.run(sleep(0), connector=control)
+        except Exception as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(6)]
+    with warnings.catch_warnings():
+        # They knock at each other's sockets, and a loop that ends just then leaves the end of whom
+        # it hasn't let in yet to the collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LIMIT)
+        gc.collect()
+    assert problems == []
+    assert list(place.glob("*.sock")) == []
 
 
 FORKING = """

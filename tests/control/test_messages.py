@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.control.messages import COMMANDS, RefusedError, decode, encode, request_of
+from cascade.control.messages import (
+    COMMANDS,
+    LONGEST_VIA,
+    RefusedError,
+    decode,
+    encode,
+    request_of,
+)
 
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300),
@@ -19,7 +26,9 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=6,
 )
-names = sorted({name for fields in COMMANDS.values() for name in fields} | {"id", "do", "other"})
+names = sorted(
+    {name for fields in COMMANDS.values() for name in fields} | {"id", "do", "via", "other"}
+)
 
 
 @given(
@@ -32,6 +41,8 @@ def test_whatever_is_said_is_a_request_or_refused(message: dict[str, Any]) -> No
     with suppress(RefusedError):
         request = request_of(message)
         assert set(request.said) == set(COMMANDS[request.command])
+        assert request.via == message.get("via")
+        assert request.via is None or len(request.via) <= LONGEST_VIA
 
 
 @given(st.binary(max_size=200))
@@ -63,6 +74,11 @@ def test_what_is_encoded_is_one_line_and_can_be_read(message: dict[str, Any]) ->
         ({"do": "limit", "resource": "slot", "amount": 1, "for": 0}, "for must be above 0"),
         ({"do": "limit", "resource": "slot", "amount": 1, "for": 1e9}, "at most a year"),
         ({"do": "log", "last": 0}, "last must be"),
+        ({"do": "ps", "via": 1}, "via must be a string, got 1"),
+        ({"do": "ps", "via": ""}, "via must be of up to 40 letters"),
+        ({"do": "ps", "via": "x" * 41}, "via must be of up to 40 letters"),
+        ({"do": "ps", "via": "ui), root (program"}, "via must be of up to 40 letters"),
+        ({"do": "ps", "via": "ui\n"}, "via must be of up to 40 letters"),
         ({"do": "rule", "scope": "global", "type": "pause", "params": []}, "params must be"),
     ],
 )

@@ -19,6 +19,13 @@ from cascade.control.messages import LARGEST
 from cascade.control.talk import Talk
 from cascade.errors import ControlError
 
+
+def test_a_note_is_checked_before_anybody_is_asked(place: Path) -> None:
+    for kind in (Client, AsyncClient):
+        with pytest.raises(ValueError, match="via must be of up to 40 letters"):
+            kind("nobody", via="a (b)")
+
+
 Story = Callable[[AsyncClient], Coroutine[Any, Any, Any]]
 
 
@@ -216,3 +223,16 @@ class TestOnALoop:
                 await end.ask("ps")
 
         asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ({"amount": float("nan")}, "numbers of a command must be finite"),
+        ({"params": {"limit": float("inf")}}, "numbers of a command must be finite"),
+        ({"scope": "task:\udcff*"}, r"of whole characters, got '\\udcff'"),
+    ],
+)
+def test_what_cannot_be_sent_as_it_is_is_not_sent(said: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ControlError, match=problem):
+        Talk("subject", LIMIT).question("rule", said)

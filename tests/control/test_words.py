@@ -24,9 +24,9 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         seconds_of(text)
 
 
-@given(st.integers(1, 10**7))
-def test_a_duration_in_words_can_be_typed(seconds: int) -> None:
-    assert seconds_of(duration_in_words(seconds)) == seconds
+@given(st.integers(1, 10**7) | st.floats(1e-9, 366 * 24 * 3600))
+def test_a_duration_in_words_can_be_typed(seconds: float) -> None:
+    assert seconds_of(duration_in_words(seconds)) == pytest.approx(seconds, rel=1e-10)
 
 
 @given(st.integers(1, 1000), st.sampled_from("smhd"))

@@ -55,3 +55,7 @@ def test_patches_at_odds_have_local_order_and_none_in_all() -> None:
     assert around[5, 2] == around[5, 8] == 1.0
     # At a border a third of the neighbourhood is on the other side.
     assert around[5, 5] == around[5, 0] == pytest.approx(1 / 3)
+
+
+def test_of_what_is_no_number_there_is_no_order() -> None:
+    assert math.isnan(order_parameter(np.array([0.5, math.nan])))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -132,3 +135,47 @@ def test_a_bad_argument_is_refused(
 ) -> None:
     with pytest.raises(error, match=says):
         CountingSpanProcessor(**{"exporter": Exporter(), **options})
+
+
+FORKING = """
+import os, sys, threading
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from cascade.telemetry.export import CountingSpanProcessor
+
+class Exporter(SpanExporter):
+    exported = 0
+    def export(self, spans):
+        assert os.getpid() != parent or goes_on.wait(60)
+        self.exported += len(spans)
+        return SpanExportResult.SUCCESS
+
+parent, goes_on, exporter = os.getpid(), threading.Event(), Exporter()
+processor = CountingSpanProcessor(exporter, max_queue_size=8, max_export_batch_size=4)
+provider = TracerProvider(shutdown_on_exit=False)
+provider.add_span_processor(processor)
+tracer = provider.get_tracer("test")
+while not processor.dropped:
+    tracer.start_span("parent").end()
+child = os.fork()
+if child == 0:
+    exporter.exported = processor.dropped = 0
+    for _ in range(5):
+        tracer.start_span("child").end()
+    provider.force_flush()
+    print(exporter.exported, processor.dropped, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes as POSIX has them")
+def test_a_child_that_was_forked_has_the_whole_queue_for_itself() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKING],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "5 0\n"

@@ -246,3 +246,16 @@ def test_without_metrics_and_traces_nobody_listens() -> None:
     ) as handle:
         assert not engine.bus.hot
     assert (handle.dropped, handle.open_spans) == (0, 0)
+
+
+def test_halves_of_characters_are_told_so_that_any_collector_takes_them() -> None:
+    @cs.task(name="odd \udcff")
+    async def odd() -> None: ...
+
+    meters = Meters()
+    engine = cs.Engine(system_resources={"slot \udcff": 1})
+    with meters.instrument(engine):
+        work = odd().with_constraints(**{"slot \udcff": 1})
+        testing.run_virtual(engine.run(work))
+        assert meters["tasks"] == {("succeeded", "odd ?"): 1}
+        assert list(meters["resource.capacity"]) == [("slot ?", "capacity")]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry import context as context_api
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode
 from tests.telemetry.spans import Node, Traces, traced
@@ -579,6 +579,38 @@ def test_an_error_of_any_kind_and_size_ends_its_spans(caplog: pytest.LogCaptureF
     (event,) = run.find("attempt").span.events
     assert sum(len(str(value)) for value in (event.attributes or {}).values()) < 20_000
     assert caplog.records == []
+
+
+def test_halves_of_characters_are_told_so_that_any_collector_takes_them() -> None:
+    half = "\udcff"
+
+    @cs.task(name=f"task {half}", tags=(f"tag {half}",))
+    async def odd() -> None:
+        raise OSError(f"error {half}")
+
+    @cs.task
+    async def holds() -> None:
+        await asyncio.sleep(1)
+
+    slot = {f"slot {half}": 1}
+    traces = Traces()
+    engine = cs.Engine(system_resources=slot)
+    first = holds().with_constraints(**slot).with_priority(1)
+    second = odd().named(f"call {half}").with_constraints(**slot)
+    with traces.instrument(engine), pytest.raises(OSError, match="error"):
+        testing.run_virtual(engine.run([first, second]))
+    told = [text for span in traces.spans for text in texts_of(span)]
+    assert [text for text in told if half in text] == []
+    for part in ("task ?", "tag ?", "error ?", "slot ?", "call ?"):
+        assert any(part in text for text in told), part
+
+
+def texts_of(span: ReadableSpan) -> list[str]:
+    """All that a span says."""
+    values = [*(span.attributes or {}).values(), span.status.description or ""]
+    for event in span.events:
+        values += (event.attributes or {}).values()
+    return [span.name, *map(str, values)]
 
 
 @settings(max_examples=50)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from observatory.experiments.until_first import until_first
 from observatory.web.stage import Control, Status
 from observatory.web.theatre import Theatre
 
@@ -95,7 +95,8 @@ def a_theatre(stage: PlainStage) -> Iterator[Theatre]:
     theatre = Theatre()
 
     async def work() -> None:
-        await asyncio.gather(*theatre.parts(stage))
+        # As an experiment does it: the end waits until all of them have ended.
+        await until_first([asyncio.ensure_future(part) for part in theatre.parts(stage)])
 
     with in_a_thread(work):
         yield theatre
@@ -161,29 +162,6 @@ def ask(page: ClientConnection, message: object) -> dict[str, Any]:
     """Send a message and return the answer to it."""
     page.send(message if isinstance(message, (str, bytes)) else json.dumps(message))
     return next_message(page, "effect", "error")
-
-
-@contextmanager
-def one_who_does_not_read(url: str) -> Iterator[socket.socket]:
-    """Connect to the socket of a page, and read nothing after that."""
-    parts = urlsplit(url)
-    with socket.socket() as end:
-        # So that the buffers of the system are soon full.
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        end.settimeout(LIMIT)
-        end.connect((str(parts.hostname), parts.port))
-        lines = [
-            f"GET {parts.path}socket HTTP/1.1",
-            f"Host: {parts.netloc}",
-            f"Origin: http://{parts.netloc}",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        ]
-        end.sendall("\r\n".join([*lines, "", ""]).encode())
-        assert end.recv(12) == b"HTTP/1.1 101"
-        yield end
 
 
 def until(condition: Callable[[], Any], limit: float = LIMIT) -> Any:

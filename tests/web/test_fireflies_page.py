@@ -13,8 +13,18 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
+from prove.pages import one_who_does_not_read
 from tests.web.browser import Watched, chromium, needs_chromium, open_page
-from tests.web.serving import a_page, ask, get, next_message, next_picture, until
+from tests.web.serving import (
+    PlainStage,
+    a_page,
+    a_theatre,
+    ask,
+    get,
+    next_message,
+    next_picture,
+    until,
+)
 
 COMMAND = [sys.executable, "-m", "observatory.experiments.run_fireflies"]
 ROOT = Path(__file__).parents[2]
@@ -120,6 +130,13 @@ class TestThePage:
         page.locator("#set-nudge").fill("0.25")
         page.locator("#set-nudge").press("Enter")
         expect(page.locator("#effect")).to_contain_text("nudge: 0.1 → 0.25 s")
+
+    def test_it_tells_what_other_pages_skip(self, watched: Watched) -> None:
+        with a_theatre(PlainStage(300, 300)) as theatre, one_who_does_not_read(theatre.url):
+            other = _opened(watched.page.context.browser, theatre.url)  # type: ignore[arg-type]
+            expect(other.page.locator('[data-name="pages"]')).to_have_text("2")
+            until(lambda: int(other.value("frames skipped by all")) >= 5)
+            other.page.close()
 
     def test_nothing_went_wrong_and_nothing_came_from_elsewhere(self, watched: Watched) -> None:
         assert watched.wrong == []

@@ -64,6 +64,7 @@ def test_answers_come_first_then_the_status_as_it_is_by_then() -> None:
         await outbox.say("second")
         await read_by(page, outbox, 10)
         assert page.read == ["first", "second", "1 dropped", b"later picture"]
+        assert outbox.dropped_statuses == 1
 
     run_virtual(main())
 

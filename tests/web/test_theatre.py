@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prove.pages import one_who_does_not_read
 from tests.web.serving import (
     PlainStage,
     a_page,
@@ -20,7 +21,6 @@ from tests.web.serving import (
     ask,
     next_message,
     next_picture,
-    one_who_does_not_read,
     until,
 )
 from websockets.exceptions import ConnectionClosed
@@ -161,6 +161,16 @@ def test_one_who_did_not_read_is_told_how_much_was_skipped() -> None:
         (slow,) = list(broadcast._watching)
         until(lambda: slow.dropped >= 10)
         assert until(lambda: next_message(page, "status")["dropped"]) >= 10
+
+
+def test_what_one_page_skips_is_told_to_all_also_when_it_has_gone() -> None:
+    with a_theatre(PlainStage(300, 300)) as theatre, a_page(theatre.url, max_size=None) as page:
+        assert next_message(page, "status")["dropped_by_all"] == 0
+        with one_who_does_not_read(theatre.url):
+            until(lambda: next_message(page, "status")["dropped_by_all"] >= 5)
+        until(lambda: next_message(page, "status")["watchers"] == 1)
+        status = next_message(page, "status")
+        assert status["dropped_by_all"] - status["dropped"] >= 5
 
 
 def _resident() -> int:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from prove.pages import one_who_does_not_read, say
 from tests.cli.workflows import call
 from tests.web.browser import Watched, chromium, needs_chromium, open_page
-from tests.web.serving import a_page, get, next_message
+from tests.web.serving import a_page, get, next_message, until
 from websockets.exceptions import InvalidStatus
 
 import cascade.web
@@ -173,6 +174,7 @@ class TestThePage:
         )
         expect(page.locator("#resources tr[data-name=line]")).to_contain_text("0 of 3")
         expect(page.locator("#trail li").first).to_contain_text("limit line=3 --for 600")
+        expect(page.locator("#trail li").first).to_contain_text("(socket, via cascade ui)")
 
     def test_what_is_refused_says_why(self, watched: Watched) -> None:
         page = watched.page
@@ -191,6 +193,22 @@ class TestThePage:
         page.locator("#rules button").click()
         expect(page.locator("#effect")).to_contain_text("lifted pause-task:fetch*")
         expect(page.locator("#rules li")).to_have_count(0)
+
+    def test_what_a_page_misses_that_does_not_read_is_told(
+        self, watched: Watched, url: str
+    ) -> None:
+        told = watched.page.locator("#dropped")
+        expect(told).to_have_text("")
+        with one_who_does_not_read(url) as end:
+
+            def is_told() -> bool:
+                say(end, {"choose": {"program": "library", "run": None}})
+                return "looks left out" in told.inner_text()
+
+            until(is_told)
+            expect(told).to_have_text(
+                re.compile(r"looks left out: 0 here, \d+ on all pages \(2 open\)")
+            )
 
     def test_nothing_went_wrong_and_nothing_came_from_elsewhere(self, watched: Watched) -> None:
         assert watched.wrong == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 
 import typer
 
-from cascade.control.words import seconds_of
+from cascade.control.words import is_scope, seconds_of
 from cascade.errors import ControlError
 
 REFUSED, WRONG_USE = 1, 2
@@ -57,7 +58,7 @@ def limit_order(what: str, duration: str | None = None) -> tuple[str, dict[str, 
         return "rule", {**said, "scope": name, "type": "concurrency", "params": {"limit": limit}}
     amount = None
     if text != "none":
-        amount = _parsed(float, "AMOUNT must be a number or none, got", text)
+        amount = _parsed(finite, "AMOUNT must be a number or none, got", text)
     return "limit", {**said, "resource": name, "amount": amount}
 
 
@@ -69,11 +70,6 @@ def limit_order_in_a_line(line: str) -> tuple[str, dict[str, Any]]:
     """
     timed = _WITH_TIME.fullmatch(line)
     return limit_order(line.strip()) if timed is None else limit_order(timed[1].strip(), timed[2])
-
-
-def is_scope(name: str) -> bool:
-    """Whether something names tasks, not a resource."""
-    return name == "global" or name.partition(":")[0] in ("task", "tag", "engine")
 
 
 def lifted(scope: str, type: str, time: dict[str, Any]) -> dict[str, Any]:
@@ -94,6 +90,18 @@ def time_said(duration: str | None) -> dict[str, Any]:
         WrongUse: it is no duration.
     """
     return {} if duration is None else {"for": _parsed(seconds_of, "--for", duration)}
+
+
+def finite(text: str) -> float:
+    """Return the number that a text says.
+
+    Raises:
+        ValueError: it says none that is finite.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _parsed(parse: Callable[[str], Any], what: str, text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -17,7 +18,6 @@ from cascade.cli.orders import (  # noqa: E402
     NOBODY,
     REFUSED,
     WrongUse,
-    is_scope,
     lifted,
     limit_order,
     time_said,
@@ -25,9 +25,9 @@ from cascade.cli.orders import (  # noqa: E402
 )
 from cascade.cli.watching import watch  # noqa: E402
 from cascade.control import Client, find  # noqa: E402
-from cascade.control.audit import read_trail  # noqa: E402
+from cascade.control.audit import Who, read_trail  # noqa: E402
 from cascade.control.place import LOG, check_private, directory  # noqa: E402
-from cascade.control.words import duration_in_words  # noqa: E402
+from cascade.control.words import duration_in_words, is_scope  # noqa: E402
 from cascade.errors import ControlError  # noqa: E402
 
 Program = Annotated[
@@ -107,6 +107,8 @@ def rate(
     """Set how many may start in a time."""
     with told():
         said = time_said(duration)
+        if burst is not None and not math.isfinite(burst):
+            raise WrongUse(f"--burst must be a finite number, got {burst}")
         if is_scope(what) and rate == "none":
             command, said = "lift", lifted(what, "rate_limit", said)
         elif is_scope(what):
@@ -318,13 +320,20 @@ def _print_log(program: str | None, last: int, as_json: bool) -> None:
         _print_json(found)
         return
     for each in found:
-        who = each.get("who") or {}
-        line = f"{each['when']}  {each['program']}  {who.get('user', '?')} ({who.get('way', '?')})"
-        typer.echo(f"{line}: {each['command']}\n    {each['effect']}")
+        who = _who_of(each.get("who"))
+        typer.echo(f"{each['when']}  {each['program']}  {who}: {each['command']}")
+        typer.echo(f"    {each['effect']}")
         if each.get("undo"):
             typer.echo(f"    undo: {each['undo']}")
     if not found:
         typer.echo("nothing was changed from outside", err=True)
+
+
+def _who_of(who: object) -> str:
+    """Return who stands in an entry; any program of the user may have written it."""
+    known = who if isinstance(who, dict) else {}
+    via = known.get("via")
+    return str(Who(str(known.get("user", "?")), None, str(known.get("way", "?")), via))
 
 
 def _print_table(rows: Sequence[Sequence[Any]]) -> None:

@@ -16,7 +16,7 @@ from cascade.connectors.local import Callback, check_callback
 from cascade.connectors.mqtt_client import Address, to_its_end
 from cascade.connectors.mqtt_connection import Connection, open_connection
 from cascade.connectors.mqtt_pauses import Pauses
-from cascade.connectors.mqtt_payload import encode
+from cascade.connectors.mqtt_payload import LONGEST, encode
 from cascade.connectors.mqtt_session import Letter, MqttSubscription, Session
 from cascade.connectors.mqtt_words import reason_of
 from cascade.connectors.topic_tree import filter_levels, topic_levels
@@ -31,6 +31,8 @@ RULES = "cascade/constraints/"
 """What the topics of rules begin with: these are always confirmed by the broker."""
 LONGEST_TOPIC = 65_535
 """How many bytes a topic of MQTT may have."""
+ROOM = 16 * 1024 * 1024
+"""How many bytes a packet may have more than a message; what is too large by less is told here."""
 
 
 class MqttConnector:
@@ -64,6 +66,10 @@ class MqttConnector:
         reconnect_at_most: how many seconds a pause lasts at most.
         queue_size: how many undelivered messages each subscription keeps, and how many that have
             QoS 1 or 2 may wait to be sent. Beyond that the oldest is dropped and counted.
+        largest_message: how many bytes a message may have that a subscription gets, 4 MiB by
+            default. A larger one is dropped before anybody looks into it, counted, and told in the
+            log, once a second at most. The broker is asked to send nothing that is larger by more
+            than 16 MiB; one that does so nevertheless loses the connection.
         random: where the pauses get their randomness from; None: a generator of its own.
 
     Raises:
@@ -83,6 +89,7 @@ class MqttConnector:
         reconnect_after: float = 1.0,
         reconnect_at_most: float = 60.0,
         queue_size: int = 1000,
+        largest_message: int = 4 * 1024 * 1024,
         random: Random | None = None,
     ) -> None:
         check_name(host, "host")
@@ -103,8 +110,13 @@ class MqttConnector:
         if check_whole("keepalive", keepalive, 1) > 65_535:
             raise ValueError(f"keepalive must be at most 65535 seconds, got {shown(keepalive)}")
         check_whole("queue_size", queue_size, 1)
+        if check_whole("largest_message", largest_message, 1) > LONGEST:
+            raise ValueError(
+                f"largest_message must be at most {LONGEST} bytes, got {shown(largest_message)}"
+            )
         self._pauses = Pauses(reconnect_after, reconnect_at_most, random)
         self._queue_size = queue_size
+        self._largest_message = largest_message
         self._address = Address(
             host=host,
             port=port,
@@ -113,6 +125,7 @@ class MqttConnector:
             tls=ssl.create_default_context() if tls is True else tls or None,
             client_id=f"cascade-{secrets.token_hex(8)}" if client_id is None else client_id,
             keepalive=keepalive,
+            largest_packet=min(largest_message + ROOM, LONGEST),
         )
         self._users = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -129,7 +142,7 @@ class MqttConnector:
 
     @property
     def dropped(self) -> int:
-        """How many messages were dropped: from full queues, or for want of a connection."""
+        """How many messages were dropped: too large, from full queues, or without a connection."""
         return self._dropped + (0 if self._session is None else self._session.dropped)
 
     async def connect(self) -> None:
@@ -286,7 +299,7 @@ class MqttConnector:
 
     def _begin(self) -> None:
         previous = self._keeper
-        self._session = Session(self._queue_size)
+        self._session = Session(self._queue_size, self._largest_message)
         self._opened = asyncio.get_running_loop().create_future()
         self._keeper = asyncio.create_task(
             self._keep(self._session, self._opened, previous),

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cascade.errors import MissingExtraError
+from cascade.quiet import QuietLog
 
 if TYPE_CHECKING:
     import aiomqtt
@@ -46,6 +47,8 @@ class Address:
     """What the broker knows this client by."""
     keepalive: int
     """After how many silent seconds the two make sure of each other."""
+    largest_packet: int
+    """How many bytes a packet from it may have; it is told so."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -57,12 +60,13 @@ class Client:
     Args:
         address: where to connect to.
         returning: whether the broker may still have something for us from before.
+        log: where it is told that the broker sends packets that are too large.
 
     Raises:
         MissingExtraError: aiomqtt isn't installed.
     """
 
-    def __init__(self, address: Address, returning: bool) -> None:
+    def __init__(self, address: Address, returning: bool, log: QuietLog) -> None:
         library = _aiomqtt()
         self.error: type[Exception] = library.MqttError
         """What aiomqtt raises."""
@@ -81,7 +85,11 @@ class Client:
             keepalive=address.keepalive,
             clean_start=not returning,
             timeout=PATIENCE,
-            properties=_properties("CONNECT", SessionExpiryInterval=SESSION_SECONDS),
+            properties=_properties(
+                "CONNECT",
+                SessionExpiryInterval=SESSION_SECONDS,
+                MaximumPacketSize=address.largest_packet,
+            ),
             tls_context=context,
             logger=_library_log,
             # Confirmations are small, and others wait for them.
@@ -93,10 +101,13 @@ class Client:
         self._entering: asyncio.Task[Any] | None = None
         self._loop = asyncio.get_running_loop()
         self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._log = log
+        self._largest = address.largest_packet
         self._look_after_socket()
 
     async def enter(self) -> None:
         """Connect."""
+        end = self.aiomqtt._disconnected
         entering = self._entering = asyncio.ensure_future(self.aiomqtt.__aenter__())
         await asyncio.wait({entering, self._closed}, return_when=asyncio.FIRST_COMPLETED)
         if not entering.done():
@@ -105,6 +116,10 @@ class Client:
         if not entering.done():
             raise ConnectionResetError("the connection was closed before any answer")
         entering.result()
+        if self._closed.done():
+            # aiomqtt forgets an end that comes together with the broker's answer.
+            _look_at(end)
+            raise ConnectionAbortedError("it was closed as soon as it was accepted")
 
     async def lost(self) -> None:
         """Wait until the connection breaks, and raise why."""
@@ -141,19 +156,18 @@ class Client:
         self._hang_up()
         if self._handshakes is not None:
             self._handshakes.close()
-        broken = self.aiomqtt._disconnected
-        if broken.done() and not broken.cancelled():
-            broken.exception()  # or asyncio complains that nobody has looked at it
+        _look_at(self.aiomqtt._disconnected)
         misc = self.aiomqtt._misc_task
         if misc is not None:
             await asyncio.wait({misc})
 
     # aiomqtt leaves the connection of an attempt that timed out open, doesn't notice one that is
     # closed before it was accepted, and may watch a file descriptor that has just been closed, or
-    # even belongs to somebody else by then: here its client of paho is asked directly.
+    # even belongs to somebody else by then. And paho collects whatever a broker sends, up to
+    # 256 MiB at a time. Here its client of paho is asked directly.
 
     def _look_after_socket(self) -> None:
-        paho = self.aiomqtt._client
+        paho: Any = self.aiomqtt._client
         close = paho.on_socket_close
 
         def closed(*what: Any) -> None:
@@ -164,6 +178,19 @@ class Client:
         def wants_to_write(client: Any, data: Any, sock: Any) -> None:
             self._loop.call_soon_threadsafe(self._watch, sock)
 
+        receive = paho._sock_recv
+
+        def receive_bounded(size: int) -> bytes:
+            # It is asked for all that a packet still has, before any of it is there.
+            if size > self._largest:
+                self._log.warn(
+                    f"the broker sends a packet of {size} bytes, though it was told that "
+                    f"{self._largest} are the most: the connection is given up"
+                )
+                raise ConnectionAbortedError("a packet was too large")
+            return bytes(receive(size))
+
+        paho._sock_recv = receive_bounded
         paho.on_socket_close = closed
         paho.on_socket_register_write = wants_to_write
 
@@ -221,6 +248,12 @@ class _Handshakes:
 
 def _to_nobody(numbers: list[int], topic: str, payload: bytes, retain: bool) -> None:
     """Nobody listens yet."""
+
+
+def _look_at(end: asyncio.Future[Any]) -> None:
+    """See how a connection has ended, or asyncio complains that nobody has."""
+    if end.done() and not end.cancelled():
+        end.exception()
 
 
 def _aiomqtt() -> Any:

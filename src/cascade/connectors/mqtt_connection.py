@@ -188,9 +188,12 @@ class Connection:
         return self._echoes
 
     def _deliver(self, numbers: list[int], topic: str, payload: bytes, retain: bool) -> None:
+        large = self._session.is_too_large(topic, payload)
         for number in numbers:
             shared = self._session.numbered.get(number)
-            if shared is not None:
+            if shared is not None and large:
+                shared.pass_over(topic)
+            elif shared is not None:
                 shared.receive(topic, payload, retain)
             elif number == ECHO_NUMBER and payload == self._echo:
                 self._heard.set()
@@ -208,7 +211,7 @@ async def open_connection(address: Address, session: Session, returning: bool) -
         ConnectorError: it can't be opened; the error says why.
         MissingExtraError: aiomqtt isn't installed.
     """
-    client = Client(address, returning)
+    client = Client(address, returning, session.log)
     # It listens before there is anything to hear: a broker that knows us begins at once.
     connection = Connection(client, session)
     try:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Awaitable
 from typing import Any
 from weakref import WeakSet
 
 from cascade.connectors.local import Callback, LocalBroker, LocalBusConnector, LocalSubscription
 from cascade.connectors.mqtt_payload import decode
+from cascade.quiet import QuietLog
+from cascade.spec.checks import shown
 
 _log = logging.getLogger("cascade.connectors.mqtt")
 
@@ -151,6 +154,10 @@ class Filter:
                 self._retained.pop(topic, None)
         self.broker.publish(topic, payload, retain=retain)
 
+    def pass_over(self, topic: str) -> None:
+        """Leave everything as it is, though the broker keeps something else there by now."""
+        self._unseen.discard(topic)
+
     def forget_unseen(self) -> None:
         """What the broker didn't repeat was removed meanwhile: tell the subscriptions."""
         for topic in sorted(self._unseen):
@@ -198,12 +205,13 @@ class Session:
 
     Args:
         queue_size: how many messages each subscription keeps, and how many may wait to be sent.
+        largest: how many bytes a message may have that is handed to a subscription.
     """
 
     FIRST_NUMBER = 2
     """The first identifier of a filter; those below are the connection's own."""
 
-    def __init__(self, queue_size: int) -> None:
+    def __init__(self, queue_size: int, largest: int) -> None:
         self.outbox = Outbox(queue_size)
         """What waits to be sent."""
         self.filters: dict[str, Filter] = {}
@@ -212,11 +220,15 @@ class Session:
         """The same, by their identifiers."""
         self.lost = 0
         """How many messages were dropped as there was no connection."""
+        self.log = QuietLog(time.monotonic, _log.name)
+        """Where it is told that a broker sends too much."""
         self.news = asyncio.Event()
         """Set when there is something to tell the broker."""
         self.echo = f"{ECHO}{secrets.token_hex(8)}"
         """Where a connection talks to itself."""
         self._queue_size = queue_size
+        self._largest = largest
+        self._too_large = 0
         self._next_number = Session.FIRST_NUMBER
         self._dropped_by_ended = 0
         # Also those that nobody wants any more, while a callback of theirs is still running.
@@ -226,7 +238,19 @@ class Session:
     def dropped(self) -> int:
         """How many messages were dropped, for whatever reason."""
         listening = sum(shared.broker.dropped for shared in self.filters.values())
-        return self._dropped_by_ended + listening + self.outbox.dropped + self.lost
+        received = self._dropped_by_ended + listening + self._too_large
+        return received + self.outbox.dropped + self.lost
+
+    def is_too_large(self, topic: str, payload: bytes) -> bool:
+        """Whether a message that came is to be dropped; then it is counted, and told in the log."""
+        if len(payload) <= self._largest:
+            return False
+        self._too_large += 1
+        self.log.warn(
+            f"a message of {len(payload)} bytes on {shown(topic)} is dropped: "
+            f"{self._largest} are the most (largest_message)"
+        )
+        return True
 
     async def join(self, topic: str, callback: Callback) -> tuple[Filter, MqttSubscription]:
         """Let a callback hear of a filter; the broker isn't told of it yet."""

@@ -22,15 +22,17 @@ class AsyncClient:
     Args:
         name: what the program is called.
         patience: how many seconds an answer may take.
+        via: what stands in the program's log beside the user, such as "cascade ui": up to 40
+            letters, digits, spaces and ``._/-``; None: nothing.
 
     Raises:
-        TypeError, ValueError: `patience` isn't a finite number above 0.
+        TypeError, ValueError: `patience` isn't a finite number above 0; or `via` can't be so.
     """
 
-    def __init__(self, name: str, patience: float = PATIENCE) -> None:
+    def __init__(self, name: str, patience: float = PATIENCE, *, via: str | None = None) -> None:
         self.name = name
         """What the program is called."""
-        self._talk = Talk(name, patience)
+        self._talk = Talk(name, patience, via)
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def __aenter__(self) -> AsyncClient:

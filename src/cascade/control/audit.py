@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pwd
 from collections import deque
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from cascade.control import log_file
 
 KEPT = 1000
 """How many entries a program remembers."""
@@ -25,10 +26,13 @@ class Who:
     process: int | None
     """The number of the process, if it is known."""
     way: str
-    """How the command came: "socket", "web", "mqtt" or "program"."""
+    """How the command came: "socket" or "program"."""
+    via: str | None = None
+    """What is said to have asked for it, such as "cascade ui". Nobody has checked that: it is the
+    user who is known."""
 
     def __str__(self) -> str:
-        return f"{self.user} ({self.way})"
+        return f"{self.user} ({self.way}{'' if self.via is None else f', via {self.via}'})"
 
 
 def user_name(uid: int) -> str:
@@ -66,7 +70,7 @@ class Trail:
 
     Args:
         program: the name of the program.
-        file: where entries are added as lines of JSON, if anywhere.
+        file: where entries are added as lines of JSON, if anywhere; see `cascade.control.log_file`.
     """
 
     def __init__(self, program: str, file: Path | None) -> None:
@@ -86,29 +90,17 @@ class Trail:
         entry = Entry(now, self.program, who, command, effect, undo)
         self.entries.append(entry)
         if self._file is not None:
-            _append(self._file, json.dumps(entry.as_dict(), ensure_ascii=False) + "\n")
+            line = json.dumps(entry.as_dict(), ensure_ascii=False) + "\n"
+            log_file.append(self._file, line)
         return entry
 
 
-def _append(file: Path, line: str) -> None:
-    # One write of a short line to the end of a file isn't mixed up with those of others.
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-    descriptor = os.open(file, flags, 0o600)
-    try:
-        rest = line.encode("utf-8", "backslashreplace")
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-    finally:
-        os.close(descriptor)
-
-
 def read_trail(file: Path) -> Iterator[dict[str, Any]]:
-    """Return the entries of a file, oldest first; lines that are none are passed over."""
-    try:
-        lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
-    except FileNotFoundError:
-        return
-    for line in lines:
+    """Return the entries of a file and of the one before, oldest first.
+
+    Lines that are none are passed over.
+    """
+    for line in log_file.read(file):
         try:
             entry = json.loads(line)
         except ValueError:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cascade.control.words import amount_in_words, duration_in_words, quoted
+from cascade.control.words import (
+    amount_in_words,
+    duration_in_words,
+    quoted,
+    rate_in_words,
+    seconds_in_words,
+)
 
 if TYPE_CHECKING:
     from cascade.control.messages import Request
@@ -21,8 +27,7 @@ def typed(request: Request) -> str:
     if request.command == "limit":
         text = limit_command(said["resource"], amount_in_words(said["amount"]))
     elif request.command == "rate":
-        rate = "none" if said["rate"] is None else str(said["rate"])
-        text = rate_command(said["resource"], rate, said["burst"])
+        text = rate_command(said["resource"], _rate(said["rate"]), said["burst"])
     elif request.command == "rule":
         text = _command(said["type"], said["scope"], said["params"])
     elif request.command == "lift":
@@ -36,7 +41,7 @@ def typed(request: Request) -> str:
         text = " ".join([request.command, *words])
     seconds = said.get("for")
     if seconds is not None:
-        text += f" --for {seconds:g}"
+        text += f" --for {seconds_in_words(seconds)}"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
@@ -69,10 +74,17 @@ def _command(type: str, scope: str, params: Mapping[str, Any]) -> str:
     if type == "concurrency":
         return f"limit {quoted(scope)}={quoted(_shown(params.get('limit')))}"
     if type == "rate_limit":
-        text = f"rate {quoted(scope)} {quoted(_shown(params.get('rate')))}"
+        text = f"rate {quoted(scope)} {quoted(_rate(params.get('rate')))}"
         burst = params.get("burst", 1)
         return text if burst == 1 else f"{text} --burst {quoted(_shown(burst))}"
     return f"{quoted(type)} {quoted(scope)}"
+
+
+def _rate(rate: object) -> str:
+    """Return a rate as it can be typed; a number is so many in a second, None no limit."""
+    if isinstance(rate, (int, float)) and not isinstance(rate, bool) and 0 < rate < 1e15:
+        return rate_in_words(rate)
+    return "none" if rate is None else _shown(rate)
 
 
 def _shown(value: object) -> str:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,9 @@ from cascade.control.graphs import Graphs
 from cascade.control.limits import Changed, Limits
 from cascade.control.limits import hint as _hint
 from cascade.control.messages import RefusedError, Request
-from cascade.control.quiet import QuietLog
 from cascade.control.rule_book import RuleBook
-from cascade.control.words import duration_in_words, quoted
+from cascade.control.words import duration_in_words, error_in_words, quoted
+from cascade.quiet import QuietLog
 from cascade.runtime.rules import Asker
 from cascade.runtime.ticket import WAITING
 
@@ -128,7 +129,7 @@ class Desk:
             self._errors.append(
                 {
                     "run": run.run_id,
-                    "error": _words_of(error)[:500],
+                    "error": error_in_words(error)[:500],
                     "notes": [str(note)[:200] for note in list(notes)[:3]],
                     "when": datetime.now(UTC).isoformat(timespec="seconds"),
                 }
@@ -171,6 +172,8 @@ class Desk:
         Raises:
             RefusedError: it isn't done; nothing has changed.
         """
+        if request.via is not None:
+            who = replace(who, via=request.via)
         try:
             return self._commands[request.command](request, who)
         except RefusedError as refused:
@@ -371,15 +374,6 @@ class Desk:
 
 _CHANGING = ("limit", "rate", "rule", "lift", "cancel")
 """The commands that change something, and stand in the trail."""
-
-
-def _words_of(error: Exception) -> str:
-    """Return what an error says; one whose words can't be had has still got a name."""
-    name = type(error).__name__
-    try:
-        return f"{name}: {error}"
-    except Exception as problem:
-        return f"{name}, whose words raise {type(problem).__name__}"
 
 
 def _belongs_to(runs: Iterable[Run]) -> Callable[[Asker], bool]:

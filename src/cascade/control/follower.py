@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cascade.control.words import error_in_words
 from cascade.runtime.events import (
     TaskBlocked,
     TaskEvent,
@@ -80,7 +81,7 @@ class Follower:
 
     def last_states(self, error: BaseException | None) -> dict[str, Any]:
         """Return what became of each node, now that the run has ended."""
-        told = None if error is None else f"{type(error).__name__}: {error}"[:500]
+        told = None if error is None else error_in_words(error)[:500]
         return self._told(status_of(error), told, {})
 
     def _told(self, state: str, error: str | None, waiting: dict[int, float]) -> dict[str, Any]:

@@ -164,8 +164,10 @@ class Limits:
         waiting = sum(each.statistics().resources[name].waiting for each, _ in found)
         effect = f"{name}: {' and '.join(olds)} → {levels[0]}; {waiting} wait"
         undo: tuple[str, ...] = ()
-        if len(olds) == len(lefts) == 1 and (burst is None or len(bursts) == 1):
-            old_burst = None if burst is None else bursts[0]
+        # Without a rate there is no burst either, which doesn't come back by itself.
+        is_lost = burst is not None or (per_second is None and bursts != [1.0])
+        if len(olds) == len(lefts) == 1 and (not is_lost or len(bursts) == 1):
+            old_burst = bursts[0] if is_lost else None
             undo = (rate_command(name, olds[0], old_burst, lefts[0]),)
         return Changed(effect, undo, len(found))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -55,6 +56,8 @@ class LocalControl:
         self._stations: WeakKeyDictionary[asyncio.AbstractEventLoop, Station] = WeakKeyDictionary()
         self._doors: WeakKeyDictionary[asyncio.AbstractEventLoop, _Door] = WeakKeyDictionary()
         self._closed: list[Desk] = []
+        # Loops may come and go in several threads at once.
+        self._lock = threading.RLock()
         self._is_switch = False
 
     async def connect(self) -> None:
@@ -69,10 +72,11 @@ class LocalControl:
         if virtual and not self._is_switch:
             raise VirtualTimeError("a program on virtual time can't be steered from outside")
         # A lock may know its loop, so that it must not outlive the connecting.
-        door = self._doors.get(loop)
-        if door is None:
-            door = self._doors[loop] = _Door()
-        door.users += 1
+        with self._lock:
+            door = self._doors.get(loop)
+            if door is None:
+                door = self._doors[loop] = _Door()
+            door.users += 1
         try:
             async with door.lock:
                 station = self._stations.get(loop)
@@ -80,9 +84,10 @@ class LocalControl:
                     station = await self._open(loop, reachable=not virtual)
                 station.users += 1
         finally:
-            door.users -= 1
-            if not door.users:
-                del self._doors[loop]
+            with self._lock:
+                door.users -= 1
+                if not door.users:
+                    del self._doors[loop]
 
     async def _open(self, loop: asyncio.AbstractEventLoop, reachable: bool) -> Station:
         self._leave_closed_loops()
@@ -95,25 +100,32 @@ class LocalControl:
         except BaseException:
             await station.close()
             raise
-        if reachable:
-            # What was set in one run holds for the next one, also where each has its own loop.
-            for desk in self._closed:
-                station.desk.take_over(desk)
-            self._closed = [desk for desk in self._closed if desk.has_lasting]
-        self._stations[loop] = station
+        with self._lock:
+            if reachable:
+                # What was set in one run holds for the next one, also where each has its own loop.
+                for desk in self._closed:
+                    station.desk.take_over(desk)
+                self._closed = [desk for desk in self._closed if desk.has_lasting]
+            self._stations[loop] = station
         return station
 
     def _leave_closed_loops(self) -> None:
         """Close what is left of loops that were closed under their runs."""
-        for loop, station in list(self._stations.items()):
-            if loop.is_closed():
-                del self._stations[loop]
-                station.abandon()
-                self._keep(station)
+        with self._lock:
+            for loop, station in self._all_stations():
+                if loop.is_closed():
+                    del self._stations[loop]
+                    station.abandon()
+                    self._keep(station)
+
+    def _all_stations(self) -> list[tuple[asyncio.AbstractEventLoop, Station]]:
+        with self._lock:
+            return list(self._stations.items())
 
     def _keep(self, station: Station) -> None:
-        if station.desk.has_lasting:
-            self._closed.append(station.desk)
+        with self._lock:
+            if station.desk.has_lasting:
+                self._closed.append(station.desk)
 
     async def disconnect(self) -> None:
         """Undo one `connect`; the last one closes the socket. When not connected, do nothing."""
@@ -123,8 +135,9 @@ class LocalControl:
             return
         station.users -= 1
         if not station.users:
-            del self._stations[loop]
-            self._keep(station)
+            with self._lock:
+                del self._stations[loop]
+                self._keep(station)
             try:
                 await station.close()
             finally:
@@ -153,7 +166,7 @@ class LocalControl:
 
     def overlook(self, constraints: ConstraintManager) -> None:
         """Answer for a manager no longer."""
-        for station in list(self._stations.values()):
+        for _, station in self._all_stations():
             station.desk.overlook(constraints)
         self._leave_closed_loops()
 

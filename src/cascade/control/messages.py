@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from cascade.spec.checks import check_finite, check_whole, shown
 LARGEST = 64 * 1024
 """Bytes of a message that is sent to a program, at most."""
 LONGEST_NAME = 200
+LONGEST_VIA = 40
+_VIA = re.compile(rf"[A-Za-z0-9][A-Za-z0-9 ._/-]{{0,{LONGEST_VIA - 1}}}")
 LONGEST_TIME = 366 * 24 * 3600.0
 """Seconds that something may be set for, at most: a year."""
 
@@ -113,12 +116,22 @@ class Request:
     """What was said with it, by name; what wasn't said is None."""
     id: Any = None
     """Whatever the sender has numbered it with."""
+    via: str | None = None
+    """What the sender says it was asked by, such as "cascade ui": a note, which nobody checks."""
 
 
-def encode(message: Mapping[str, Any]) -> bytes:
-    """Return a message as a line."""
+def encode(message: Mapping[str, Any], errors: str = "replace") -> bytes:
+    """Return a message as a line.
+
+    Args:
+        message: what is sent.
+        errors: what becomes of a part of a character, as in `str.encode`.
+
+    Raises:
+        ValueError: a number isn't finite; or a `UnicodeEncodeError`, if errors are strict.
+    """
     text = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace") + b"\n"
+    return text.encode("utf-8", errors) + b"\n"
 
 
 def decode(line: bytes) -> dict[str, Any]:
@@ -150,7 +163,7 @@ def request_of(message: Mapping[str, Any]) -> Request:
     if number is not None and (isinstance(number, bool) or not isinstance(number, (int, str))):
         raise RefusedError("id must be a whole number or a text")
     for name in message:
-        if name not in fields and name not in ("do", "id"):
+        if name not in fields and name not in ("do", "id", "via"):
             takes = ", ".join(fields) or "nothing"
             raise RefusedError(f"{command} takes {takes}, got {shown(name)}")
     said: dict[str, Any] = {}
@@ -161,4 +174,29 @@ def request_of(message: Mapping[str, Any]) -> Request:
             raise RefusedError(f"{command} needs {name}")
         else:
             said[name] = None
-    return Request(command, said, number)
+    return Request(command, said, number, _via(message.get("via")))
+
+
+def _via(value: object) -> str | None:
+    if value is None:
+        return None
+    try:
+        return check_via(value)
+    except (TypeError, ValueError) as error:
+        raise RefusedError(str(error)) from None
+
+
+def check_via(via: object) -> str:
+    """Return what a command is said to have come from, if it may be called so.
+
+    Raises:
+        TypeError, ValueError: it may not.
+    """
+    if not isinstance(via, str):
+        raise TypeError(f"via must be a string, got {shown(via)}")
+    if not _VIA.fullmatch(via):
+        raise ValueError(
+            f"via must be of up to {LONGEST_VIA} letters, digits, spaces, dots, dashes, slashes "
+            f"and underscores, and begin with a letter or digit, got {shown(via)}"
+        )
+    return via

@@ -16,7 +16,8 @@ DIRECTORY_VARIABLE = "CASCADE_CONTROL_DIR"
 """The environment variable that says where the sockets are."""
 SUFFIX = ".sock"
 LOG = "log.jsonl"
-"""The file in the directory to which every command and its effect is added."""
+"""The file in the directory to which every command and its effect is added; when it is full, it
+becomes `log.1.jsonl`."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LONGEST_PATH = 100
 """Bytes of a path to a socket that every system takes."""

@@ -136,7 +136,8 @@ def _with_time(rule: GlobalConstraint, seconds: float) -> GlobalConstraint:
 
 
 def _id_of(type: str, scope: str) -> str:
-    return re.sub(r"[/+#\0]", "_", f"{type}-{scope}")
+    # What no id may have is written as in addresses: two scopes must not get the same one.
+    return re.sub(r"[/+#%\0]", lambda found: f"%{ord(found[0]):02X}", f"{type}-{scope}")
 
 
 def _no_rule(said: Mapping[str, Any], known: list[str]) -> str:

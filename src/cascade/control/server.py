@@ -26,8 +26,8 @@ from cascade.control.messages import (
     request_of,
 )
 from cascade.control.place import SUFFIX, socket_path
-from cascade.control.quiet import QuietLog
 from cascade.errors import ControlError
+from cascade.quiet import QuietLog
 
 MOST_CONNECTIONS = 100
 """How many may be connected at the same time."""
@@ -76,32 +76,38 @@ class Server:
         try:
             found = os.stat(self._path)
             self._identity = found.st_dev, found.st_ino
+            # In two steps: cancelled between them, a server of which nobody knows would stay with
+            # the loop, and be asked about whatever gets the number of its socket next.
             self._server = await self._loop.create_unix_server(
-                lambda: Connection(self, self._loop), sock=listening
+                lambda: Connection(self, self._loop), sock=listening, start_serving=False
             )
+            await self._server.start_serving()
         except BaseException:
+            await self.close()
             listening.close()
-            self._unlink()
             raise
 
     async def close(self) -> None:
         """Listen no longer, and end all connections."""
+        self._unlink()
         server, self._server = self._server, None
         if server is not None:
             server.close()
         for connection in list(self.connections):
             connection.close()
-        self._unlink()
 
     def abandon(self) -> None:
         """Listen no longer, where nothing can be awaited any more as the loop is closed."""
+        self._unlink()
         self._server = None
         if self._listening is not None:
             self._listening.close()
-        self._unlink()
 
     def _unlink(self) -> None:
-        """Remove the socket, unless another program has put its own there."""
+        """Remove the socket, unless another program has put its own there.
+
+        While it still listens: afterwards another one may take its place, and even its number.
+        """
         if os.getpid() != self._process:
             return  # a child that was forked
         with contextlib.suppress(FileNotFoundError):

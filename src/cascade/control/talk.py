@@ -6,7 +6,7 @@ import json
 from itertools import count
 from typing import Any
 
-from cascade.control.messages import LARGEST, encode
+from cascade.control.messages import LARGEST, check_via, encode
 from cascade.errors import ControlError
 from cascade.spec.checks import check_finite, shown
 
@@ -25,18 +25,20 @@ class Talk:
     Args:
         name: what the program is called.
         patience: how many seconds an answer may take.
+        via: what the program is told that it was asked by; None: nothing.
 
     Raises:
-        TypeError, ValueError: `patience` isn't a finite number above 0.
+        TypeError, ValueError: `patience` isn't a finite number above 0; or `via` can't be so.
     """
 
-    def __init__(self, name: str, patience: float) -> None:
+    def __init__(self, name: str, patience: float, via: str | None = None) -> None:
         self.name = name
         """What the program is called."""
         self.patience = float(check_finite("patience", patience))
         """How many seconds an answer may take."""
         if self.patience <= 0:
             raise ValueError(f"patience must be above 0 seconds, got {shown(patience)}")
+        self._note = {} if via is None else {"via": check_via(via)}
         self._numbers = count(1)
         self._latest = 0
 
@@ -44,10 +46,19 @@ class Talk:
         """Return a question as a line.
 
         Raises:
-            ControlError: it is too long.
+            ControlError: it is too long, or has a number that isn't finite, or a text that can't be
+                sent as it is, and so might be taken for another one.
         """
         self._latest = next(self._numbers)
-        line = encode({"do": command, **said, "id": self._latest})
+        question = {"do": command, **said, **self._note, "id": self._latest}
+        try:
+            line = encode(question, errors="strict")
+        except UnicodeEncodeError as error:
+            raise ControlError(
+                f"a command must be of whole characters, got {shown(error.object[error.start])}"
+            ) from None
+        except ValueError:
+            raise ControlError("the numbers of a command must be finite") from None
         if len(line) > LARGEST:
             raise ControlError(f"a command must be of at most {LARGEST} bytes, got {len(line)}")
         return line

@@ -33,7 +33,7 @@ def seconds_of(text: str) -> float:
 def duration_in_words(seconds: float) -> str:
     """Return a duration in the form in which it can be typed."""
     if seconds < 60 or seconds != int(seconds):
-        return f"{seconds:g}s"
+        return f"{seconds_in_words(seconds)}s"
     left, parts = int(seconds), []
     for unit in ("d", "h", "m", "s"):
         size = int(_UNITS[unit])
@@ -41,6 +41,14 @@ def duration_in_words(seconds: float) -> str:
             parts.append(f"{left // size}{unit}")
             left %= size
     return "".join(parts)
+
+
+def seconds_in_words(seconds: float) -> str:
+    """Return a number of seconds exactly enough to be typed again."""
+    text = f"{seconds:.15g}"
+    if "e" in text:  # which no unit may follow where durations are typed
+        text = f"{seconds:.20f}".rstrip("0").rstrip(".")
+    return text
 
 
 def amount_in_words(amount: float | None) -> str:
@@ -65,3 +73,18 @@ def rate_in_words(per_second: float | None) -> str:
 def quoted(text: str) -> str:
     """Return a word as it can be typed into a shell."""
     return shlex.quote(text)
+
+
+def is_scope(name: str) -> bool:
+    """Whether something names tasks, not a resource."""
+    kind, colon, _ = name.partition(":")
+    return name == "global" or (kind in ("task", "tag", "engine") and bool(colon))
+
+
+def error_in_words(error: BaseException) -> str:
+    """Return what an error says; one whose words can't be had has still got a name."""
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception as problem:
+        return f"{name}, whose words raise {type(problem).__name__}"

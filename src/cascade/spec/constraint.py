@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ SCOPES: Final = ("global", "task:<glob>", "tag:<name>", "engine:<name>")
 """Whom a rule can be for."""
 
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LEAST_RATE: Final = 1e-300
+"""Pieces per second at least: of less, one takes longer than a number can say."""
 _RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*([smhd])\s*")
 
 
@@ -107,12 +110,14 @@ def parse_rate(rate: object) -> float:
     """
     if isinstance(rate, str):
         match = _RATE.fullmatch(rate)
-        if match is None or float(match[1]) <= 0:
+        per_second = 0.0 if match is None else float(match[1]) / _SECONDS[match[2]]
+        if not _LEAST_RATE <= per_second < math.inf:
             raise ValueError(
-                f'rate must be of the form "10/m" (per s, m, h or d, and above 0), got {rate!r}'
+                'rate must be of the form "10/m" (per s, m, h or d, and above 0), '
+                f"got {shown(rate)}"
             )
-        return float(match[1]) / _SECONDS[match[2]]
-    if check_finite("rate", rate) <= 0:
+        return per_second
+    if check_finite("rate", rate) < _LEAST_RATE:
         raise ValueError(f"rate must be above 0 per second, got {shown(rate)}")
     return float(rate)  # type: ignore[arg-type]
 

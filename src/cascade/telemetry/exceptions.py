@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import traceback
 
+from cascade.telemetry.task_names import whole
+
 MOST_TEXT = 1_000
 """How many characters of an error's text are kept."""
 MOST_TRACE = 16_000
@@ -16,7 +18,7 @@ def type_name(error: BaseException) -> str:
     """Return the full name of an error's type."""
     kind = type(error)
     outside = kind.__module__ not in ("builtins", "__main__")
-    return f"{kind.__module__}.{kind.__qualname__}" if outside else kind.__qualname__
+    return whole(f"{kind.__module__}.{kind.__qualname__}" if outside else kind.__qualname__)
 
 
 def text_of(error: BaseException) -> str:
@@ -25,11 +27,11 @@ def text_of(error: BaseException) -> str:
         text = str(error)
     except Exception as failure:
         return f"<its text could not be made: {type(failure).__name__}>"
-    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"
+    return whole(text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…")
 
 
 def trace_of(error: BaseException) -> str:
     """Return the traceback of an error as Python prints it, shortened."""
     told = traceback.format_exception(type(error), error, error.__traceback__, limit=-MOST_FRAMES)
-    text = "".join(told)
+    text = whole("".join(told))
     return text if len(text) <= MOST_TRACE else f"…{text[-MOST_TRACE:]}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakMethod
 
 from cascade.errors import MissingExtraError
 from cascade.spec.checks import check_whole, shown
@@ -70,6 +72,19 @@ class CountingSpanProcessor(BatchSpanProcessor):
             schedule_delay_millis=schedule_delay_millis,
             max_export_batch_size=max_export_batch_size,
         )
+        if hasattr(os, "register_at_fork"):
+            begin_anew = WeakMethod(self._begin_anew)
+
+            def after_in_child() -> None:
+                if (begin := begin_anew()) is not None:
+                    begin()
+
+            os.register_at_fork(after_in_child=after_in_child)
+
+    def _begin_anew(self) -> None:
+        """In a child that was forked the queue is empty, and nobody holds the lock."""
+        self._lock = threading.Lock()
+        self._queued = 0
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a span, or drop it."""

@@ -11,6 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from cascade.runtime.explanations import ResourceFigures, figures
+from cascade.telemetry.task_names import whole
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -170,7 +171,7 @@ class Instruments:
                 for each in figures(manager):
                     value = figure(each)
                     if value is not None:
-                        key = each.name, each.kind or "unlimited"
+                        key = whole(each.name), each.kind or "unlimited"
                         sums[key] = sums.get(key, 0.0) + value
             return [
                 Observation(value, {"cascade.resource": name, "cascade.resource.kind": kind})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cascade.telemetry.instruments import instruments_of
 from cascade.telemetry.listener import Listener
-from cascade.telemetry.task_names import function_name, skipped_status
+from cascade.telemetry.task_names import function_name, skipped_status, whole
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -108,7 +108,7 @@ class Metrics(Listener):
 
     def _task_blocked(self, event: events.TaskBlocked) -> None:
         name = function_name(event)
-        self._blocked[_key(event)] = name, ",".join(event.blocked_on)
+        self._blocked[_key(event)] = name, whole(",".join(event.blocked_on))
         self._count("cascade.tasks.waiting", name)
 
     def _task_unblocked(self, event: events.TaskUnblocked) -> None:

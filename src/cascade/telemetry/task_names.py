@@ -6,9 +6,17 @@ from cascade.runtime.caching import CACHE_HIT
 from cascade.runtime.events import TaskEvent, TaskSkipped
 
 
+def whole(text: str) -> str:
+    """Return a text without halves of characters, such as a name made of a file's may have.
+
+    No collector could take them, and everything that is sent with them would be lost as well.
+    """
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 def function_name(event: TaskEvent) -> str:
     """Return the name of the task itself: calls have any number of names, tasks don't."""
-    return event.task_id.rpartition("#")[0] or event.task_name
+    return whole(event.task_id.rpartition("#")[0] or event.task_name)
 
 
 def map_id(event: TaskEvent) -> str | None:
@@ -19,7 +27,7 @@ def map_id(event: TaskEvent) -> str | None:
 
 def call_name(event: TaskEvent) -> str:
     """Return the name of the call; of a child of a map that of the map."""
-    name = event.task_name
+    name = whole(event.task_name)
     return name[: name.rindex("[")] if event.task_id.endswith("]") else name
 
 

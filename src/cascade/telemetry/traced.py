@@ -11,6 +11,7 @@ from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
 from cascade.telemetry.current_span import CurrentSpan
 from cascade.telemetry.exceptions import text_of, trace_of, type_name
+from cascade.telemetry.task_names import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,7 +43,7 @@ class TracedRun:
     def __init__(
         self, tracer: Tracer, run_id: str, name: str, clock: LoopClock, time: float
     ) -> None:
-        outer = context_api.get_current()
+        outer, name = context_api.get_current(), whole(name)
         self.run_id = run_id
         self.clock = clock
         self.last = clock(time)
@@ -157,7 +158,7 @@ class TracedTask:
         if self.span.is_recording():
             self.span.set_attribute("cascade.task.mode", mode)
             if tags:
-                self.span.set_attribute("cascade.task.tags", tags)
+                self.span.set_attribute("cascade.task.tags", [whole(tag) for tag in tags])
         self._is_map = mode == "map"
         if not self._is_map and self._phase != "attempt":
             self.begin_attempt()
@@ -177,7 +178,9 @@ class TracedTask:
 
     def wait(self, blocked_on: tuple[str, ...]) -> None:
         """It waits for resources."""
-        attributes: dict[str, AttributeValue] = {"cascade.waiting.blocked_on": blocked_on}
+        attributes: dict[str, AttributeValue] = {
+            "cascade.waiting.blocked_on": [whole(each) for each in blocked_on]
+        }
         if self._queues:
             self._queues = False
             self._phase, self._phase_attributes = "waiting", attributes

@@ -9,7 +9,13 @@ from weakref import WeakKeyDictionary
 
 from cascade.telemetry.listener import Listener
 from cascade.telemetry.loop_clock import LoopClock
-from cascade.telemetry.task_names import call_name, function_name, map_id, skipped_status
+from cascade.telemetry.task_names import (
+    call_name,
+    function_name,
+    map_id,
+    skipped_status,
+    whole,
+)
 from cascade.telemetry.traced import TracedRun, TracedTask, failed, record
 
 if TYPE_CHECKING:
@@ -111,8 +117,8 @@ class Tracing(Listener):
         parent = None if above is None else run.tasks.get(above)
         attributes: dict[str, AttributeValue] = {
             "cascade.run.id": event.run_id,
-            "cascade.task.id": event.task_id,
-            "cascade.task.name": event.task_name,
+            "cascade.task.id": whole(event.task_id),
+            "cascade.task.name": whole(event.task_name),
             "cascade.task.function": function_name(event),
         }
         task = run.tasks[event.task_id] = TracedTask(
@@ -147,7 +153,7 @@ class Tracing(Listener):
 
     def _task_skipped(self, event: events.TaskSkipped) -> None:
         if (task := self._open(event)) is not None:
-            task.span.set_attribute("cascade.task.reason", event.reason)
+            task.span.set_attribute("cascade.task.reason", whole(event.reason))
             self._close(event, skipped_status(event), None)
 
     def _task_stepped(self, event: events.TaskStepped) -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from cascade.control.quiet import QuietLog
+from cascade.quiet import QuietLog
 from cascade.web import require
 from cascade.web.outbox import Outbox
 

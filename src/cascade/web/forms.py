@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cascade.control.words import seconds_of
+from cascade.control.words import is_scope, seconds_of
 
 FIELDS = ("do", "what", "much", "burst", "for")
 """What a form has; all of it is text, and but for the first may be empty."""
@@ -27,6 +27,8 @@ def command_of(form: object) -> tuple[str, dict[str, Any]]:
     said = _fields(form)
     deed, what, much = said["do"], said["what"], said["much"]
     time = {"for": seconds_of(said["for"])} if said["for"] else {}
+    if time and (deed in ("resume", "lift", "cancel") or (is_scope(what) and much == "none")):
+        raise ValueError("what is lifted or cancelled isn't so for a time")
     if deed == "pause":
         return "rule", {"scope": what or "global", "type": "pause", "params": {}, **time}
     if deed == "resume":
@@ -39,6 +41,8 @@ def command_of(form: object) -> tuple[str, dict[str, Any]]:
         return "cancel", {"run": what}
     if not much:
         raise ValueError(f"{deed} needs to know how much")
+    if is_scope(what) and much == "none":
+        return "lift", {"scope": what, "type": {"limit": "concurrency", "rate": "rate_limit"}[deed]}
     burst = {"burst": _number("burst", said["burst"])} if said["burst"] else {}
     if deed == "rate":
         if is_scope(what):
@@ -50,11 +54,6 @@ def command_of(form: object) -> tuple[str, dict[str, Any]]:
         return "rule", {"scope": what, "type": "concurrency", "params": limit, **time}
     amount = None if much == "none" else _number("how much", much)
     return "limit", {"resource": what, "amount": amount, **time}
-
-
-def is_scope(what: str) -> bool:
-    """Whether a name is that of some tasks, and not of a resource."""
-    return what == "global" or what.partition(":")[0] in ("task", "tag", "engine")
 
 
 def _fields(form: object) -> Mapping[str, str]:

@@ -22,6 +22,8 @@ class Outbox:
         """How many pictures were handed on."""
         self.dropped = 0
         """How many were left out, because the page had not read the ones before."""
+        self.dropped_statuses = 0
+        """How many statuses were left out in the same way."""
         self._answers: deque[str] = deque()
         self._status: Callable[[], str] | None = None
         self._picture: bytes | None = None
@@ -38,7 +40,12 @@ class Outbox:
         self._something.set()
 
     def tell(self, status: Callable[[], str]) -> None:
-        """Send a status in place of an earlier one; it is written when its turn comes."""
+        """Send a status in place of an earlier one, which is then counted as dropped.
+
+        It is written when its turn comes.
+        """
+        if self._status is not None:
+            self.dropped_statuses += 1
         self._status = status
         self._something.set()
 

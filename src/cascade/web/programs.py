@@ -12,6 +12,8 @@ from cascade.web.forms import command_of
 
 PATIENCE = 2.0
 """Seconds that a program may take to answer; a busy one is shown as busy."""
+VIA = "cascade ui"
+"""What stands in the log of a program beside the user."""
 LATEST = 30
 """Entries of the trail that are shown."""
 
@@ -33,7 +35,11 @@ def seen(choice: Choice, with_shape: bool) -> dict[str, Any]:
         choice: what is looked at.
         with_shape: also the nodes and edges of the graph, which never change.
     """
-    programs = [_asked(name) for name in find()]
+    try:
+        names = find()
+    except ControlError as error:  # the directory of the sockets is open to others
+        return {"programs": [], "chosen": choice.program, "problem": str(error)}
+    programs = [_asked(name) for name in names]
     found: dict[str, Any] = {"programs": programs, "chosen": choice.program}
     if choice.program is None or choice.program not in [each["name"] for each in programs]:
         return found
@@ -63,7 +69,7 @@ def steer(program: object, form: object) -> dict[str, Any]:
     command, said = command_of(form)
     name = check_program_name(program)
     try:
-        with Client(name, PATIENCE) as client:
+        with Client(name, PATIENCE, via=VIA) as client:
             answer = client.ask(command, **said)
     except ControlError as error:
         raise ValueError(str(error)) from None

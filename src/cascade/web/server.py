@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from cascade.control.quiet import QuietLog
+from cascade.quiet import QuietLog
 from cascade.spec.checks import check_whole
 from cascade.web import require
 from cascade.web.guard import ADDRESS, Application, Guard, new_token

@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-from cascade.control.quiet import QuietLog
+from cascade.quiet import QuietLog
 from cascade.web import require
 from cascade.web.files import routes_of
 from cascade.web.server import LocalServer
@@ -67,9 +67,9 @@ class Site(ABC):
         if self._open >= self._most:
             await socket.close(1013)
             return
-        await socket.accept()
         self._open += 1
         try:
+            await socket.accept()
             await self.talk(socket)
         finally:
             self._open -= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -46,6 +47,8 @@ class UserInterface(Site):
 
     def __init__(self, port: int = 0) -> None:
         super().__init__("cascade.web", FILES, MOST_PAGES, port)
+        self._pages: dict[Outbox, None] = {}
+        self._dropped_by_gone = 0
 
     async def run(self) -> None:
         """Serve the page until cancelled."""
@@ -53,15 +56,30 @@ class UserInterface(Site):
 
     async def talk(self, socket: WebSocket) -> None:
         """Tell it what runs, and hear what is to be done."""
-        page = _Page()
-        await converse(socket, page.outbox, page.hear, self.log, page.look())
+        page = _Page(self._counts)
+        self._pages[page.outbox] = None
+        try:
+            await converse(socket, page.outbox, page.hear, self.log, page.look())
+        finally:
+            del self._pages[page.outbox]
+            self._dropped_by_gone += page.outbox.dropped_statuses
+
+    def _counts(self) -> dict[str, int]:
+        """Return how many pages are open, and how many looks all so far have left out."""
+        dropped = self._dropped_by_gone + sum(page.dropped_statuses for page in self._pages)
+        return {"pages": len(self._pages), "dropped_by_all": dropped}
 
 
 class _Page:
-    """What one page looks at."""
+    """What one page looks at.
 
-    def __init__(self) -> None:
+    Args:
+        counts: returns what is to be said about all pages.
+    """
+
+    def __init__(self, counts: Callable[[], dict[str, int]]) -> None:
         self.outbox = Outbox()
+        self._counts = counts
         self._choice = Choice()
         self._shaped: tuple[int, str] | None = None
         self._now = asyncio.Event()
@@ -89,17 +107,26 @@ class _Page:
             self._now.clear()
             found = await asyncio.to_thread(seen, self._choice, self._shaped is None)
             graph = found.get("graph")
-            if graph is not None:
-                await self._tell_shape(found["look"]["pid"], graph)
-            self.outbox.tell(partial(encode, found))
+            if graph is not None and not await self._tell_shape(found["look"]["pid"], graph):
+                continue
+            self.outbox.tell(partial(self._written, found))
             try:
                 async with asyncio.timeout(EVERY):
                     await self._now.wait()
             except TimeoutError:
                 pass
 
-    async def _tell_shape(self, process: int, graph: dict[str, Any]) -> None:
-        """Send the shape of a graph once, apart from the states, of which some may be left out."""
+    def _written(self, found: dict[str, Any]) -> str:
+        """Return a look as it is sent, with the counts that are true by then."""
+        return encode({**found, "dropped": self.outbox.dropped_statuses, **self._counts()})
+
+    async def _tell_shape(self, process: int, graph: dict[str, Any]) -> bool:
+        """Send the shape of a graph once, apart from the states, of which some may be left out.
+
+        Returns:
+            Whether the page has it; otherwise it mustn't get the states yet, which may be those of
+            another process whose run is called the same.
+        """
         whose = process, graph["run"]
         shape = {name: graph.pop(name) for name in ("nodes", "edges", "left_out") if name in graph}
         if shape:
@@ -107,7 +134,7 @@ class _Page:
             self._shaped = whose
         elif whose != self._shaped:
             self._shaped = None  # another run is the newest now: its shape comes next
-            self._now.set()
+        return self._shaped is not None
 
 
 def _choice_of(choice: object) -> Choice:

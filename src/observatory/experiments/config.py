@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,6 +40,8 @@ COUPLING = 2.0
 """K of the model kuramoto by default, in radians per second."""
 HALF_WIDTH = 0.5
 """The half-width of its frequencies by default, in radians per second."""
+MOST_TURNS = 1e6
+"""Turns that the half-width is in a period at most: beyond, rounding makes phases of nothing."""
 
 Model = Literal["fixed", "mirollo-strogatz", "kuramoto"]
 """A constant phase response; a concave state that is lifted; the mean field of phases."""
@@ -126,6 +129,14 @@ class FirefliesConfig:
                 )
             if check_finite(name, value) < 0:
                 raise ValueError(f"{name} must be ≥ 0 radians per second, got {value!r}")
+        if self.model == "kuramoto":
+            widest = MOST_TURNS * 2 * math.pi / self.period
+            half_width = HALF_WIDTH if self.half_width is None else self.half_width
+            if half_width > widest:
+                raise ValueError(
+                    f"half_width must be at most {widest:g} radians per second, {MOST_TURNS:g} "
+                    f"turns in a period, got {half_width!r}"
+                )
         if self.model == "kuramoto" and self.topology != "complete":
             raise ValueError(
                 f"topology must be complete in the model kuramoto, got {self.topology!r}"

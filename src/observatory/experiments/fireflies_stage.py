@@ -11,6 +11,7 @@ import cascade as cs
 from cascade.spec.constraint import GlobalConstraint
 from observatory.experiments.fireflies import SLOT, Fireflies
 from observatory.experiments.recent import Recent
+from observatory.experiments.slots import shown, slots_there_are
 from observatory.visualization.colours import rgb
 from observatory.visualization.matrix import BrightnessMatrix
 from observatory.visualization.palette import PaletteFunction, Palettes
@@ -96,10 +97,11 @@ class FirefliesStage:
             "pause": self.paused,
         }
         if moment.active is not None:
-            capacity = experiment.manager.statistics().resources[SLOT].capacity
-            values["slots"] = f"{moment.active} of {capacity or 0:g}"
+            capacity = slots_there_are(experiment.manager)
+            values["slots"] = f"{moment.active} of {shown(capacity)}"
             values["waiting"] = f"{moment.waiting}"
-            settings["limit"] = capacity or 0.0
+            if capacity is not None:
+                settings["limit"] = capacity
         if not experiment.steerable:
             settings.clear()
         return Status(moment.time, moment.order_parameter, values, settings)
@@ -125,9 +127,9 @@ class FirefliesStage:
 
     def _set_limit(self, limit: int) -> str:
         manager = self._experiment.manager
-        before = manager.statistics().resources[SLOT].capacity or 0.0
+        before = shown(slots_there_are(manager))
         manager.set_capacity({SLOT: limit})
         slots = manager.statistics().resources[SLOT]
-        effect = f"slots: {before:g} → {limit}; {slots.used:g} in use, {slots.waiting} wait"
+        effect = f"slots: {before} → {limit}; {slots.used:g} in use, {slots.waiting} wait"
         over = slots.used - limit
         return effect if over <= 0 else f"{effect}; {over:g} too many go on until they end"

@@ -16,6 +16,7 @@ from observatory.experiments.moment import Moment
 from observatory.experiments.recent import Recent
 from observatory.experiments.recorder import Recorder
 from observatory.experiments.showing import Showing
+from observatory.experiments.slots import shown, slots_there_are
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.ticks import Ticks
 from observatory.visualization.grid import GridView
@@ -97,9 +98,12 @@ class FirefliesView:
         virtual = getattr(loop, "virtual", False)
         ticks = Ticks(loop.time(), STATUS_INTERVAL)
         while True:
-            self._show(experiment.moment(await ticks.next()), virtual)
+            moment = experiment.moment(await ticks.next())
+            # Whoever steers it may have set another limit than that of the settings.
+            limit = None if moment.active is None else slots_there_are(experiment.manager)
+            self._show(moment, limit, virtual)
 
-    def _show(self, moment: Moment, virtual: bool) -> None:
+    def _show(self, moment: Moment, limit: float | None, virtual: bool) -> None:
         """Put a moment into the status bar."""
         config = self._config
         self._course.add(moment.time, moment.order_parameter)
@@ -114,7 +118,7 @@ class FirefliesView:
             "lateness p99": "–" if late is None else _duration(late),
         }
         if moment.active is not None:
-            values["slots"] = f"{moment.active} of {config.limit}"
+            values["slots"] = f"{moment.active} of {shown(limit)}"
             values["waiting"] = moment.waiting
         if self._showing.terminal and not virtual:
             dropped = f" ({self.app.dropped} dropped)" if self.app.dropped else ""

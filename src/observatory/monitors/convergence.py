@@ -141,7 +141,7 @@ class ConvergenceMonitor:
             return Convergence(now, math.nan, heard, silent)
         phases = np.maximum(now - flashed, 0.0) / self._period % 1.0
         # Rounding may put the mean of unit vectors outside of the circle.
-        order_parameter = min(1.0, float(abs(np.exp(2j * math.pi * phases).mean())))
+        order_parameter = min(float(abs(np.exp(2j * math.pi * phases).mean())), 1.0)
         return Convergence(now, order_parameter, heard, silent)
 
     async def _sample(

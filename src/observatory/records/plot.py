@@ -161,6 +161,7 @@ def _lateness(axes: Axes, record: Record) -> None:
     spans = max(1, min(SPANS, round(record.end / record.header.period)))
     edges = np.linspace(0.0, record.end or 1.0, spans + 1)
     ends = np.searchsorted(times, edges)
+    ends[-1] = len(times)  # the last span has its end in it
     rows = []
     for first, after, left, right in zip(ends, ends[1:], edges, edges[1:], strict=False):
         if after > first:

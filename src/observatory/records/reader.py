@@ -19,6 +19,8 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 
 SAMPLED = ("time", *list(COLUMNS)[4:])
 """The columns of the metrics."""
+_UNREADABLE = (pa.ArrowException, OSError, MemoryError)
+"""What reading raises where a file is damaged; it may say that much more follows than there is."""
 _END = 8
 """How many bytes the end mark of a stream takes."""
 
@@ -78,7 +80,7 @@ def read_record(filename: str | os.PathLike[str]) -> Record:
         try:
             stream = pa.ipc.open_stream(source)
             header = _header(stream.schema)
-        except (pa.ArrowException, OSError) as error:
+        except _UNREADABLE as error:
             raise RecordError("is no record, or breaks off in its header") from error
         batches: list[Any] = []
         complete = False
@@ -90,7 +92,7 @@ def read_record(filename: str | os.PathLike[str]) -> Record:
             except StopIteration:
                 complete = source.tell() == read + _END
                 break
-            except (pa.ArrowException, OSError):
+            except _UNREADABLE:
                 break  # what comes before it is whole
             if not _sound(batch, header):
                 break
@@ -104,7 +106,7 @@ def read_record(filename: str | os.PathLike[str]) -> Record:
         agents=flashes["agent"].to_numpy().astype(np.int32, copy=False),
         times=flashes["time"].to_numpy(),
         lateness=flashes["lateness"].to_numpy(),
-        samples={name: metrics[name].cast(pa.float64()).to_numpy() for name in SAMPLED},
+        samples={name: metrics[name].cast(pa.float64(), safe=False).to_numpy() for name in SAMPLED},
         complete=complete,
     )
 

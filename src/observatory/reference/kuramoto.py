@@ -118,13 +118,21 @@ def integrate(
     for step in range(steps):
         points = pulled(points * turn, strength, time_step) * turn
         points /= np.abs(points)  # or rounding would take them off the circle in the end
-        order[step] = min(1.0, abs(complex(points.mean())))
+        order[step] = min(abs(complex(points.mean())), 1.0)
     return MeanField(np.arange(1, steps + 1, dtype=np.float64) * time_step, order)
 
 
 def half_turns(count: int, half_width: float, time_step: float) -> Points:
-    """Return by what points on the unit circle are multiplied in half a time step."""
-    return np.asarray(np.exp(0.5j * time_step * lorentzian_frequencies(count, half_width)))
+    """Return by what points on the unit circle are multiplied in half a time step.
+
+    Raises:
+        ValueError: the fastest would turn by more than a number can say.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        angles = lorentzian_frequencies(count, half_width) * (time_step / 2)
+    if not np.isfinite(angles).all():
+        raise ValueError(f"half_width must be smaller for so long a time step, got {half_width!r}")
+    return np.asarray(np.exp(1j * angles))
 
 
 def pulled(points: Points, coupling: float, time_step: float) -> Points:

@@ -30,11 +30,15 @@ class Broadcast:
     def __init__(self, stage: Stage) -> None:
         self.pictures = 0
         """How many pictures were made."""
-        self.dropped = 0
-        """How many of them were not sent to a page that has gone since, for all of these."""
+        self._dropped_by_gone = 0
         self._stage = stage
         self._watching: dict[Outbox, None] = {}
         self._somebody = asyncio.Event()
+
+    @property
+    def dropped(self) -> int:
+        """How many of them were not sent to a page, as it had not read those before; for all."""
+        return self._dropped_by_gone + sum(outbox.dropped for outbox in self._watching)
 
     @property
     def watchers(self) -> int:
@@ -49,7 +53,7 @@ class Broadcast:
     def leave(self, outbox: Outbox) -> None:
         """Show it to a page no longer."""
         if self._watching.pop(outbox, self) is None:
-            self.dropped += outbox.dropped
+            self._dropped_by_gone += outbox.dropped
         if not self._watching:
             self._somebody.clear()
 
@@ -90,4 +94,5 @@ class Broadcast:
         return partial(self._written, outbox, status)
 
     def _written(self, outbox: Outbox, status: str) -> str:
-        return f'{{"status":{status},"dropped":{outbox.dropped},"watchers":{self.watchers}}}'
+        counts = f'"dropped":{outbox.dropped},"dropped_by_all":{self.dropped}'
+        return f'{{"status":{status},{counts},"watchers":{self.watchers}}}'

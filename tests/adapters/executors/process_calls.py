@@ -117,3 +117,8 @@ class Unreadable:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return int, ("not a number",)
+
+
+def close_the_output() -> str:
+    sys.stdout.close()
+    return "closed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 import time
@@ -339,6 +340,98 @@ def test_two_loops_may_share_one_executor_at_the_same_time() -> None:
         worker.join(LIMIT)
     assert outcomes == ["returned", "returned"]
     asyncio.run(executor.aclose())
+
+
+def test_calls_of_loops_that_submit_at_the_same_time_are_all_made() -> None:
+    pool = ThreadPool(2)
+    both = threading.Barrier(2)
+    made: list[int] = []
+
+    class MeetingPlace(deque[Errand]):
+        """Lets two who submit go on when both have."""
+
+        armed = False
+
+        def append(self, errand: Errand) -> None:
+            super().append(errand)
+            if self.armed:
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    both.wait(0.2)
+
+    async def calls() -> None:
+        loop = asyncio.get_running_loop()
+        made.append(await asyncio.wait_for(pool.submit(int, loop), LIMIT / 10))
+
+    pool._queue = queue = MeetingPlace()
+    asyncio.run(calls())  # from now on there is a thread, and it is parked
+    queue.armed = True
+    loops = [threading.Thread(target=outcome_of, args=(calls,)) for _ in range(2)]
+    for thread in loops:
+        thread.start()
+    for thread in loops:
+        thread.join()
+    assert made == [0, 0, 0]
+    for worker in pool.close():
+        worker.join(LIMIT)
+
+
+class TestWhereNoThreadCanBeStarted:
+    @pytest.fixture
+    def system(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+        """A system that has only so many threads."""
+        system, start = {"threads": 0}, threading.Thread.start
+
+        def start_if_there_is_one(thread: threading.Thread) -> None:
+            if not system["threads"]:
+                raise RuntimeError("can't start new thread")
+            system["threads"] -= 1
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", start_if_there_is_one)
+        return system
+
+    def test_a_call_fails_at_once_and_later_ones_are_made(self, system: dict[str, int]) -> None:
+        made: list[str] = []
+
+        async def main() -> None:
+            executor = LocalExecutor(1)
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                await executor.execute(partial(made.append, "failed"), "thread")
+            system["threads"] = 1
+            await asyncio.wait_for(executor.execute(partial(made.append, "later"), "thread"), LIMIT)
+            await executor.aclose()
+
+        asyncio.run(main())
+        assert made == ["later"]
+
+    def test_calls_are_made_by_those_threads_that_there_are(self, system: dict[str, int]) -> None:
+        async def main() -> list[int]:
+            executor = LocalExecutor(4)
+            calls = [executor.execute(partial(_pause, 0.001), "thread") for _ in range(5)]
+            found = await asyncio.wait_for(asyncio.gather(*calls), LIMIT)
+            await executor.aclose()
+            return found
+
+        system["threads"] = 2
+        assert asyncio.run(main()) == [1] * 5
+
+    def test_one_that_is_given_up_goes_on_when_its_call_is_over(
+        self, system: dict[str, int]
+    ) -> None:
+        over = threading.Event()
+
+        async def main() -> None:
+            executor = LocalExecutor(1)
+            slow = executor.execute(partial(over.wait, LIMIT), "thread", timeout=0.05)
+            queued = executor.execute(partial(pow, 2, 2), "thread")
+            with pytest.raises(TimeoutError):
+                await slow
+            over.set()
+            assert await asyncio.wait_for(queued, LIMIT) == 4
+            await executor.aclose()
+
+        system["threads"] = 1
+        asyncio.run(main())
 
 
 def test_a_call_that_comes_while_a_worker_becomes_idle_costs_no_later_call_its_thread() -> None:

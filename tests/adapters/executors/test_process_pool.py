@@ -494,3 +494,32 @@ class TestMessages:
             ours.close()
             with pytest.raises(EOFError):
                 process_worker.receive(theirs.fileno())
+
+
+def test_a_call_that_closes_what_it_prints_to_does_no_harm_to_the_next() -> None:
+    office = Office()
+    for _ in range(3):  # more than there are processes
+        assert office.call(process_calls.close_the_output) == "closed"
+    office.run(office.executor.aclose())
+    office.runner.close()
+
+
+@pytest.mark.parametrize("what", ["os.pipe", "socket.socketpair", "subprocess.Popen"])
+def test_one_that_cannot_be_started_leaves_no_file_open(
+    monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise OSError(24, "Too many open files")
+
+    def next_descriptors() -> list[int]:
+        found = [os.dup(0) for _ in range(3)]
+        for descriptor in found:
+            os.close(descriptor)
+        return found
+
+    before = next_descriptors()
+    monkeypatch.setattr(what, fail)
+    with pytest.raises(OSError, match="Too many open files"):
+        worker_process.WorkerProcess()
+    monkeypatch.undo()
+    assert next_descriptors() == before

@@ -59,6 +59,14 @@ def test_the_model_of_mirollo_and_strogatz_has_a_dissipation_and_no_deafness() -
             {"model": "kuramoto", "topology": "complete", "coupling": -1.0},
             "^coupling must be ≥ 0 radians per second, got -1.0$",
         ),
+        (
+            {"model": "kuramoto", "topology": "complete", "half_width": 1e308},
+            r"^half_width must be at most 1\.25664e\+06 radians .*, got 1e\+308$",
+        ),
+        (
+            {"model": "kuramoto", "topology": "complete", "period": 1e300},
+            "^half_width must be at most .*, got 0.5$",
+        ),
         ({"model": "kuramoto"}, "^topology must be complete in the model kuramoto, got 'torus'$"),
         ({"topology": "star"}, "^topology must be torus, ring or complete, got 'star'$"),
     ],

@@ -82,6 +82,11 @@ def test_a_lower_limit_holds_when_those_at_work_have_ended() -> None:
         assert status.values["slots"] == "10 of 10"
         assert status.settings["limit"] == 10
         assert stage.set("limit", 50).startswith("slots: 10 → 50; ")
+        experiment.manager.set_capacity({"cpu_slot": None})
+        status = stage.status(asyncio.get_running_loop().time())
+        assert status.values["slots"].endswith(" of ∞")
+        assert "limit" not in status.settings
+        assert stage.set("limit", 50).startswith("slots: ∞ → 50; ")
         await asyncio.sleep(10)
         assert experiment.moment(asyncio.get_running_loop().time()).active == 50
 

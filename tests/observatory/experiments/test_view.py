@@ -142,6 +142,21 @@ def test_the_status_says_what_goes_on(tmp_path: Path) -> None:
     assert "frames/s" not in status
 
 
+@pytest.mark.parametrize(("slots", "said"), [(3, "3 of 3"), (None, "100 of ∞")])
+def test_the_slots_are_those_that_there_are_now(
+    tmp_path: Path, slots: int | None, said: str
+) -> None:
+    config = FirefliesConfig(num_agents=100, period=2.0, duration=20.0, limit=7, seed=3)
+    view = FirefliesView(config, still=tmp_path / "still.svg")
+
+    async def steered(experiment: Fireflies) -> None:
+        experiment.manager.set_capacity({"cpu_slot": slots})
+        await view.run(experiment)
+
+    run_virtual(Fireflies(config, view=steered).run())
+    assert view.status.status["slots"] == said
+
+
 def test_a_key_shows_phases_and_local_order_and_the_status_says_which(tmp_path: Path) -> None:
     view = FirefliesView(SMALL, terminal=True)
     assert view.status.status["view"] == "flashes"

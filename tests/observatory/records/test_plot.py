@@ -62,6 +62,23 @@ def test_flashes_alone_or_metrics_alone_will_do(record: Record) -> None:
         figure(replace(silent, samples=nothing))
 
 
+def test_the_last_flash_is_late_as_well(record: Record) -> None:
+    nothing = {name: values[:0] for name, values in record.samples.items()}
+    times = np.array([1.0, 3.0, 6.0])
+    for lateness in ([0.0, 0.5, 0.0], [0.0, 0.0, -1e-4], [0.0, 0.0, 0.5]):
+        some = replace(
+            record,
+            samples=nothing,
+            agents=np.zeros(3, np.int32),
+            times=times,
+            lateness=np.array(lateness),
+        )
+        panels = {axes.get_title("left"): axes for axes in figure(some).axes}
+        lines = {line.get_label(): line for line in panels["lateness, in ms"].get_lines()}
+        drawn = np.asarray(lines["max"].get_ydata())
+        assert drawn == pytest.approx(np.array(lateness) * 1e3)
+
+
 def test_a_record_that_breaks_off_says_so(record: Record) -> None:
     said = figure(replace(record, complete=False)).get_suptitle()
     assert said.startswith("16 fireflies (4×4), period 2 s, seed 3, virtual time; breaks off after")

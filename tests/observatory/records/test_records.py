@@ -130,6 +130,33 @@ def test_a_damaged_record_is_refused_or_read(path: Path, place: int, change: int
     assert set(record.agents.tolist()) <= set(range(6))
 
 
+@pytest.mark.parametrize("place", range(4, 8))
+def test_one_that_says_that_its_header_is_huge_is_refused(path: Path, place: int) -> None:
+    write(path, [])
+    damaged = bytearray(path.read_bytes())
+    damaged[place] = 0x7F
+    path.write_bytes(damaged)
+    with pytest.raises(RecordError, match="breaks off in its header"):
+        read_record(path)
+
+
+def test_a_batch_that_says_that_it_is_huge_ends_the_record(path: Path) -> None:
+    first, *_ = write(path, [[(1, 1.0, 0.5)]])
+    damaged = bytearray(path.read_bytes())
+    for place in range(first + 4, first + 200):
+        for value in (0x7F, 0xFF):
+            changed = bytearray(damaged)
+            changed[place] = value
+            path.write_bytes(changed)
+            assert len(read_record(path).times) <= 1
+
+
+def test_a_count_that_no_double_has_is_the_nearest_one(path: Path) -> None:
+    many = 2**53 + 1
+    write(path, [(1.0, 0.5, None, many, None, None, None)])
+    assert read_record(path).samples["flashes"].tolist() == [float(many)]
+
+
 @given(st.binary(max_size=200))
 def test_a_foreign_file_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)

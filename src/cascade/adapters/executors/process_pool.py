@@ -136,10 +136,10 @@ class ProcessPool:
         job = ProcessJob(loop=loop)
         job.work = work = Work(call, self, loop)
         job.errand = self._threads.errand(work, contextvars.copy_context(), loop, job)
+        self._threads.queue(job.errand)
         if getattr(loop, "virtual", False):
             job.clock = loop
             job.clock.outside_job_begins()
-        self._threads.queue(job.errand)
         return job
 
     @property

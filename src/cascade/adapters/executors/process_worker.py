@@ -124,7 +124,8 @@ def answer(path: Frame, reference: Frame, function: Frame, arguments: Frame) -> 
     try:
         value = call(*args, **kwargs)
         for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
+            # An earlier call may have closed it, which is no fault of this one.
+            if stream is not None and not getattr(stream, "closed", False):
                 stream.flush()
     except BaseException as error:
         return [ERROR, *_described(error)]

@@ -1,13 +1,14 @@
 """ThreadPool: one shared queue, parked workers, and one wake-up of the loop for many results.
 
 What crosses between threads is a deque, a list of locks, and a box with the call in it. Each single
-operation on these is atomic, so that neither submitting nor taking an errand needs a lock:
+operation on these is atomic, so that taking an errand needs no lock:
 
 - whoever takes the call out of its box first, the worker or the one who withdraws it, has it;
 - a worker that finds nothing to do parks, looks once more, and only then sleeps; whoever submits
   puts the errand down first and looks for parked workers afterwards, so that one of them sees it;
 - only the first of waiting errands wakes a worker, and a worker that leaves more behind wakes the
-  next one, so that short calls don't wake everybody, and long ones get as many as there are.
+  next one, so that short calls don't wake everybody, and long ones get as many as there are; two
+  loops that submit at once take turns, or each might see the errand of the other and wake nobody.
 """
 
 from __future__ import annotations
@@ -205,10 +206,20 @@ class ThreadPool:
         return Errand(call, context, outcomes, receiver, node, bound)
 
     def queue(self, errand: Errand) -> None:
-        """Let the call be made; called by the loop's thread."""
-        self._queue.append(errand)
-        if len(self._queue) == 1 or not self._workers:
-            self._wake_one()
+        """Let the call be made; called by the loop's thread.
+
+        Raises:
+            RuntimeError: there is no thread, and none can be started; the call won't be made.
+        """
+        with self._lock:
+            self._queue.append(errand)
+            is_first = len(self._queue) == 1
+        if is_first or not self._workers:
+            try:
+                self._wake_one()
+            except RuntimeError:
+                errand.withdraw()
+                raise
 
     def _wake_one(self) -> None:
         """Wake a parked worker, or make one if none is parked and there may be more."""
@@ -225,7 +236,13 @@ class ThreadPool:
             self._made += 1
             worker = _Worker(self, f"cascade-{self._made}")
             self._workers.append(worker)
-        worker.start()
+        try:
+            worker.start()
+        except RuntimeError:  # the system has no more threads
+            with self._lock:
+                self._workers.remove(worker)
+                if not self._workers:
+                    raise
 
     def abandon(self, job: Job) -> None:
         """Let the thread of a running call go: it ends with the call, another one takes its place.
@@ -239,12 +256,17 @@ class ThreadPool:
             worker = errand.worker
             if worker is None:  # the call is over
                 return
-            worker.abandoned = True
-        with self._lock:
-            if worker in self._workers:
+            with self._lock:
+                if worker not in self._workers:
+                    return
                 self._workers.remove(worker)
-        if self._queue:
-            self._wake_one()
+            try:
+                if self._queue:
+                    self._wake_one()
+            except RuntimeError:  # nobody can take its place: it goes on when its call is over
+                self._workers.append(worker)
+            else:
+                worker.abandoned = True
 
     def work(self, me: _Worker) -> None:
         """Make calls until the pool is closed; a worker's life."""

@@ -35,8 +35,13 @@ class WorkerProcess:
     def __init__(self) -> None:
         self._told_path: list[str] | None = None
         self._watch: int | None = None
-        lifeline, self._lifeline = os.pipe()
         self._channel, theirs = socket.socketpair()
+        try:
+            lifeline, self._lifeline = os.pipe()
+        except BaseException:
+            self._channel.close()
+            theirs.close()
+            raise
         handed_on = theirs.fileno(), lifeline
         try:
             self._process = subprocess.Popen(

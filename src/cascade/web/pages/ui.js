@@ -31,6 +31,7 @@ function answered(message) {
 }
 
 function show(found) {
+  showDropped(found);
   showPrograms(found.programs);
   const names = found.programs.map((each) => each.name);
   if (!names.includes(chosen.program)) {
@@ -52,10 +53,21 @@ function show(found) {
   list("waiting", look.waiting, (each) => [text(each.sentence)]);
   list("trail", [...(found.trail ?? [])].reverse(), (each) => [
     text(`${each.command} `),
-    small(`${each.when.slice(11, 19)} ${each.who.user} (${each.who.way})`),
+    small(`${each.when.slice(11, 19)} ${whoOf(each.who)}`),
     document.createElement("br"),
     text(each.effect),
   ]);
+}
+
+// A page that doesn't read gets the latest look when it reads again; nobody waits for it.
+function showDropped({ dropped, dropped_by_all, pages }) {
+  at("dropped").textContent = dropped_by_all
+    ? `looks left out: ${dropped} here, ${dropped_by_all} on all pages (${pages} open)`
+    : "";
+}
+
+function whoOf({ user, way, via }) {
+  return `${user} (${way}${via ? `, via ${via}` : ""})`;
 }
 
 function forget() {

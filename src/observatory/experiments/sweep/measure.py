@@ -156,7 +156,7 @@ def order_seen(sent: Sequence[float], period: float) -> float | None:
     times = times[np.isfinite(times)]
     if not times.size:
         return None
-    return min(1.0, float(abs(np.exp(2j * np.pi * times / period).mean())))
+    return min(float(abs(np.exp(2j * np.pi * times / period).mean())), 1.0)
 
 
 def synchrony(order: list[float], period: float) -> float | None:

@@ -63,6 +63,9 @@ def opened(directory: Path, sweep: Sweep, *, extend: bool = False) -> Iterator[N
         if described is None and not extend:
             _check_free(directory)
         if described != "":
+            # They are of what was there: nobody may take them for those of the new one.
+            for name in OUTCOMES:
+                (directory / name).unlink(missing_ok=True)
             write_json(directory / DESCRIPTION, sweep.as_dict())
         (directory / RUNS).mkdir(exist_ok=True)
         _remove_unfinished(directory)

@@ -18,7 +18,7 @@ let latest = null;
 
 function heard(message) {
   if (message.hello) begin(message.hello);
-  else if (message.status) show(message.status, message.dropped, message.watchers);
+  else if (message.status) show(message);
   else tell(message);
 }
 
@@ -78,7 +78,7 @@ function set(name, value) {
   send({ set: name, to: value });
 }
 
-function show(status, dropped, watchers) {
+function show({ status, dropped, dropped_by_all, watchers }) {
   at("course-value").textContent = status.course.toFixed(3);
   const last = course.points.at(-1);
   if (!last || status.time > last[0]) course.points.push([status.time, status.course]);
@@ -90,6 +90,7 @@ function show(status, dropped, watchers) {
     ...status.values,
     "frames/s": rate.toFixed(0),
     "frames skipped": String(dropped),
+    ...(dropped_by_all > dropped ? { "frames skipped by all": String(dropped_by_all) } : {}),
     pages: String(watchers),
   };
   at("values").replaceChildren(

@@ -175,6 +175,16 @@ def test_another_sweep_is_refused_unless_it_is_to_extend_that_one(
         pass
 
 
+def test_what_came_out_goes_with_the_sweep_that_it_is_of(place: Path) -> None:
+    outcomes = [place / name for name in ("table.csv", "summary.csv", "heatmap.svg")]
+    for file in outcomes:
+        file.write_text("of the first one")
+    with opened(place, SWEEP):
+        assert all(file.exists() for file in outcomes)
+    with opened(place, replace(SWEEP, seed=1), extend=True):
+        assert not any(file.exists() for file in outcomes)
+
+
 def test_other_versions_are_another_sweep(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "versions", lambda: {**versions(), "numpy": "0"})
     with pytest.raises(StoreError, match=r"another sweep \(versions"), opened(place, SWEEP):
