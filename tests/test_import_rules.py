@@ -97,12 +97,10 @@ PUBLIC: dict[str, set[str] | None] = {
     "cascade.spec.constraint": {"GlobalConstraint"},
     "cascade.connectors.local": {"LocalBusConnector", "LocalBroker"},
     "cascade.control": {"LocalControl", "control_from_environment", "is_switched_on"},
-    "cascade.quiet": {"QuietLog"},
     "cascade.web": {"require"},
     "cascade.web.conversation": None,
-    "cascade.web.files": None,
     "cascade.web.outbox": None,
-    "cascade.web.server": None,
+    "cascade.web.site": {"Site"},
     "cascade.adapters.solvers.native": {"NativeSolver"},
     "cascade.adapters.executors.local": {"LocalExecutor"},
 }

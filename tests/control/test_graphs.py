@@ -36,6 +36,11 @@ async def fail(value: int) -> int:
     raise ValueError("no such page")
 
 
+@cs.task
+async def sleep(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
 class World:
     """An engine whose runs a desk answers for."""
 
@@ -56,6 +61,14 @@ class World:
         """Return the id of the run that goes on."""
         (run,) = {run["id"] for run in self.ask("look")["run_list"]}
         return str(run)
+
+    async def watch(self, target: Any, after: float = 1.0) -> tuple[asyncio.Task[Any], str]:
+        """Begin a run, look at it some seconds later, and return it and its id."""
+        run = self.begin(target)
+        await asyncio.sleep(after)
+        name = self.only_run()
+        self.ask("graph", run=name)
+        return run, name
 
     def listened_to(self) -> bool:
         bus = self.engine.bus_in_use
@@ -108,10 +121,7 @@ def test_nodes_and_edges_are_told_with_what_became_of_them() -> None:
 
 def test_a_run_that_ends_while_it_is_watched_leaves_its_graph_with_states_and_times() -> None:
     async def story(world: World) -> None:
-        run = world.begin(two_pages())
-        await asyncio.sleep(0)
-        name = world.only_run()
-        world.ask("graph", run=name)
+        run, name = await world.watch(two_pages(), after=0)
         await run
         graph = world.ask("graph", run=name)
         assert graph["state"] == "succeeded"
@@ -155,10 +165,7 @@ def test_waits_are_told_with_their_times_also_those_that_began_before_anybody_lo
 def test_a_failure_and_what_it_has_stopped_are_told() -> None:
     async def story(world: World) -> None:
         broken = fail(fetch(1)).named("broken")
-        run = world.begin(add(broken, fetch(2).named("right")).named("sum"))
-        await asyncio.sleep(1)
-        name = world.only_run()
-        world.ask("graph", run=name)
+        run, name = await world.watch(add(broken, fetch(2).named("right")).named("sum"))
         with pytest.raises(ValueError, match="no such page"):
             await run
         graph = world.ask("graph", run=name)
@@ -195,10 +202,7 @@ def test_a_failure_without_words_is_told_as_well() -> None:
 
 def test_a_cancelled_run_says_so() -> None:
     async def story(world: World) -> None:
-        run = world.begin(two_pages())
-        await asyncio.sleep(1)
-        name = world.only_run()
-        world.ask("graph", run=name)
+        run, name = await world.watch(two_pages())
         world.ask("cancel", run=name)
         with pytest.raises(cs.errors.RunCancelledError):
             await run
@@ -211,10 +215,7 @@ def test_a_cancelled_run_says_so() -> None:
 
 def test_the_children_of_a_map_are_counted() -> None:
     async def story(world: World) -> None:
-        run = world.begin(fetch.map(page=range(5)).windowed(2))
-        await asyncio.sleep(0)
-        name = world.only_run()
-        world.ask("graph", run=name)
+        run, name = await world.watch(fetch.map(page=range(5)).windowed(2), after=0)
         await asyncio.sleep(3)
         graph = world.ask("graph", run=name)
         assert [node["kind"] for node in graph["nodes"]] == ["map"]
@@ -286,15 +287,8 @@ def test_what_nobody_looks_at_costs_nothing_and_leaves_nothing() -> None:
 
 
 def test_a_run_is_followed_no_longer_when_nobody_asks_any_more() -> None:
-    @cs.task
-    async def sleep(seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
     async def story(world: World) -> None:
-        run = world.begin(sleep(10 * PATIENCE))
-        await asyncio.sleep(1)
-        name = world.only_run()
-        world.ask("graph", run=name)
+        run, name = await world.watch(sleep(10 * PATIENCE))
         await asyncio.sleep(0.9 * PATIENCE)
         world.ask("graph", run=name)
         await asyncio.sleep(0.9 * PATIENCE)
@@ -354,10 +348,7 @@ def test_what_is_no_request_is_refused(said: dict[str, Any], reason: str) -> Non
 
 def test_runs_that_begin_while_graphs_are_asked_for_are_followed_from_their_beginning() -> None:
     async def story(world: World) -> None:
-        long = world.begin(fetch.map(page=range(100)).windowed(1))
-        await asyncio.sleep(1)
-        watched = world.only_run()
-        world.ask("graph", run=watched)
+        long, watched = await world.watch(fetch.map(page=range(100)).windowed(1))
         await world.begin(two_pages())
         (ended,) = world.ask("look")["ended_runs"]
         graph = world.ask("graph", run=ended["run"])
@@ -376,14 +367,8 @@ def test_runs_that_begin_while_graphs_are_asked_for_are_followed_from_their_begi
 
 
 def test_they_are_followed_only_for_as_long_as_somebody_asks_for_others() -> None:
-    @cs.task
-    async def sleep(seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
     async def story(world: World) -> None:
-        run = world.begin(sleep(10 * PATIENCE))
-        await asyncio.sleep(1)
-        world.ask("graph", run=world.only_run())
+        run, _ = await world.watch(sleep(10 * PATIENCE))
         other = world.begin(sleep(10 * PATIENCE))
         await asyncio.sleep(1.5 * PATIENCE)
         assert not world.listened_to()

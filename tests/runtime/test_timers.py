@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from cascade.runtime.timers import call_at, wait_future, wait_until
+from cascade.runtime.timers import call_at, wait_until
 from cascade.runtime.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
@@ -136,124 +136,14 @@ class TestCallAt:
             call_at(1.0, print)
 
 
-class TestWaitFuture:
-    def test_true_when_it_is_done_in_time(self) -> None:
-        async def main(loop: CountingLoop) -> tuple[bool, float]:
-            future: asyncio.Future[str] = loop.create_future()
-            loop.call_later(2, future.set_result, "value")
-            done = await wait_future(future, 10)
-            assert loop.pending() == 0
-            return done, loop.time()
-
-        assert run(main) == (True, 2.0)
-
-    def test_false_when_the_time_is_up_and_the_future_lives_on(self) -> None:
-        async def main(loop: CountingLoop) -> tuple[bool, float]:
-            future: asyncio.Future[str] = loop.create_future()
-            done = await wait_future(future, 10)
-            at = loop.time()
-            assert not future.done()
-            loop.call_later(1, future.set_result, "value")
-            assert await wait_future(future, None)
-            return done, at
-
-        assert run(main) == (False, 10.0)
-
-    def test_true_when_both_happen_at_the_same_time(self) -> None:
-        async def main(loop: CountingLoop) -> bool:
-            future: asyncio.Future[None] = loop.create_future()
-            waiting = asyncio.create_task(wait_future(future, 10))
-            await asyncio.sleep(0)
-            call_at(10, future.set_result, None)
-            return await waiting
-
-        assert run(main) is True
-
-    def test_one_timer_with_a_limit_and_none_without(self) -> None:
-        async def main(loop: CountingLoop) -> list[int]:
-            counts = []
-            for timeout in (5.0, None):
-                before = len(loop.timers)
-                future: asyncio.Future[None] = loop.create_future()
-                loop.call_soon(future.set_result, None)
-                tasks = len(asyncio.all_tasks())
-                waiting = wait_future(future, timeout)
-                assert await waiting
-                assert len(asyncio.all_tasks()) == tasks
-                counts.append(len(loop.timers) - before)
-            return counts
-
-        assert run(main) == [1, 0]
-
-    @pytest.mark.parametrize("timeout", [0, -1.0])
-    def test_no_time_left_is_just_a_look(self, timeout: float) -> None:
-        async def main(loop: CountingLoop) -> tuple[bool, bool]:
-            future: asyncio.Future[None] = loop.create_future()
-            before = await wait_future(future, timeout)
-            future.set_result(None)
-            after = await wait_future(future, timeout)
-            assert not loop.timers
-            return before, after
-
-        assert run(main) == (False, True)
-
-    def test_an_error_or_a_cancelled_future_is_done_too_and_left_to_the_caller(self) -> None:
-        async def main(loop: CountingLoop) -> tuple[bool, bool]:
-            failing: asyncio.Future[None] = loop.create_future()
-            loop.call_later(1, failing.set_exception, OSError("broken"))
-            cancelled: asyncio.Future[None] = loop.create_future()
-            loop.call_later(2, cancelled.cancel)
-            results = await wait_future(failing, 10), await wait_future(cancelled, 10)
-            with pytest.raises(OSError, match="broken"):
-                failing.result()
-            assert cancelled.cancelled()
-            return results
-
-        assert run(main) == (True, True)
-
-    def test_a_cancelled_wait_leaves_future_and_loop_as_they_were(self) -> None:
-        async def main(loop: CountingLoop) -> None:
-            future: asyncio.Future[None] = loop.create_future()
-            waiting = asyncio.create_task(wait_future(future, 10))
-            await wait_until(1)
-            waiting.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await waiting
-            assert loop.pending() == 0
-            assert not future.done()
-
-        run(main)
-
-    def test_refuses_what_is_no_future_or_no_time(self) -> None:
-        async def main(loop: CountingLoop) -> None:
-            future: asyncio.Future[None] = loop.create_future()
-            with pytest.raises(TypeError, match=r"future.*3"):
-                await wait_future(3, 1)  # type: ignore[arg-type]
-            with pytest.raises(ValueError, match=r"timeout.*nan"):
-                await wait_future(future, math.nan)
-            with pytest.raises(TypeError, match=r"timeout.*'1'"):
-                await wait_future(future, "1")  # type: ignore[arg-type]
-
-        run(main)
-
-
 def test_no_wait_leaves_a_cycle_behind() -> None:
     async def every_way() -> None:
         loop = asyncio.get_running_loop()
         await wait_until(loop.time() + 1)
-        future: asyncio.Future[None] = loop.create_future()
-        await wait_future(future, 1)
-        cancelled = asyncio.create_task(wait_future(future, 1))
-        await asyncio.sleep(0)
-        cancelled.cancel()
-        await asyncio.wait([cancelled])
         late = asyncio.create_task(wait_until(loop.time() + 9))
         await asyncio.sleep(0)
         late.cancel()
         await asyncio.wait([late])
-        loop.call_later(1, future.set_exception, OSError("broken"))
-        await wait_future(future, 5)
-        assert isinstance(future.exception(), OSError)
 
     async def main() -> int:
         await every_way()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,9 +13,6 @@ from cascade.spec.template import Template
 if TYPE_CHECKING:
     from cascade.graph.routes import Routes
     from cascade.spec.inputs import Input
-
-Filler = Callable[[list[Any], Mapping[str, Any] | None], Any]
-"""Makes one argument out of the values of the nodes and the injected resources."""
 
 
 @dataclass(slots=True)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeVarTuple
+from typing import TypeVarTuple
 
 from cascade.spec.checks import check_time
 
@@ -61,40 +60,6 @@ async def wait_until(when: float) -> None:
         timer.cancel()
 
 
-async def wait_future(future: asyncio.Future[Any], timeout: float | None) -> bool:
-    """Wait until `future` is done, at most `timeout` seconds (None: without limit).
-
-    The future is only watched: its result or exception is left to the caller, and neither the end
-    of the time nor a cancelled wait cancels it. With a `timeout` of 0 or less nothing is waited for
-    and nobody else runs in between.
-
-    Returns:
-        True if the future is done; also if that happened at the moment the time was up.
-
-    Raises:
-        TypeError: `future` isn't an asyncio future, or `timeout` isn't a number.
-        ValueError: `timeout` is not-a-number.
-    """
-    if not asyncio.isfuture(future):
-        raise TypeError(f"future must be an asyncio future or task, got {future!r}")
-    if timeout is not None:
-        timeout = check_time("timeout", timeout)
-    if future.done() or (timeout is not None and timeout <= 0):
-        return future.done()
-    loop = asyncio.get_running_loop()
-    woken: asyncio.Future[None] = loop.create_future()
-    wake = partial(_wake, woken)
-    future.add_done_callback(wake)
-    timer = None if timeout is None else loop.call_later(timeout, wake)
-    try:
-        await woken
-    finally:
-        if timer is not None:
-            timer.cancel()
-        future.remove_done_callback(wake)
-    return future.done()
-
-
-def _wake(waiter: asyncio.Future[None], *_watched: object) -> None:
+def _wake(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)

@@ -135,11 +135,9 @@ def _sentence(event: Event) -> str:
     match event:
         case events.RunStarted():
             what = f"started: {event.name}"
-        case events.RunFinished():
-            what = f"{event.status} after {event.duration:.3g} s"
         case events.TaskStarted():
             what = "started"
-        case events.TaskFinished():
+        case events.RunFinished() | events.TaskFinished():
             what = f"{event.status} after {event.duration:.3g} s"
         case events.TaskStepped():
             what = f"makes step {event.step}"

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cascade.runtime.events import (
-    RunFinished,
-    RunStarted,
-    TaskBlocked,
-    TaskEvent,
-    TaskFinished,
-    TaskResumed,
-    TaskRetrying,
-    TaskSkipped,
-    TaskStarted,
-    TaskStepped,
-    TaskUnblocked,
-)
 from cascade.telemetry.instruments import instruments_of
+from cascade.telemetry.listener import Listener
 from cascade.telemetry.task_names import function_name, skipped_status, whole
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
 
+    from cascade.runtime import events
     from cascade.runtime.bus import MessageBus
     from cascade.runtime.engine import Engine
 
 
-class Metrics:
+class Metrics(Listener):
     """Counts the events of a bus, by the names of tasks, never by ids.
 
     Args:
@@ -48,23 +37,11 @@ class Metrics:
         self._active: dict[tuple[str, str], str] = {}
         self._blocked: dict[tuple[str, str], tuple[str, str]] = {}
         self._due: dict[tuple[str, str], float] = {}
-        self._subscriptions = [
-            bus.subscribe(RunStarted, self._run_started),
-            bus.subscribe(RunFinished, self._run_finished),
-            bus.subscribe(TaskStarted, self._task_started),
-            bus.subscribe(TaskFinished, self._task_finished),
-            bus.subscribe(TaskStepped, self._task_stepped),
-            bus.subscribe(TaskRetrying, self._task_retrying),
-            bus.subscribe(TaskResumed, self._task_resumed),
-            bus.subscribe(TaskSkipped, self._task_skipped),
-            bus.subscribe(TaskBlocked, self._task_blocked),
-            bus.subscribe(TaskUnblocked, self._task_unblocked),
-        ]
+        super().__init__(bus)
 
     def close(self) -> None:
         """Stop listening. What is under way isn't counted as active any more."""
-        for unsubscribe in self._subscriptions:
-            unsubscribe()
+        super().close()
         if self._engine is not None:
             self._instruments.unwatch(self._engine)
         for run_id in list(self._runs):
@@ -78,12 +55,12 @@ class Metrics:
 
     # Runs
 
-    def _run_started(self, event: RunStarted) -> None:
+    def _run_started(self, event: events.RunStarted) -> None:
         if event.run_id not in self._runs:  # two virtual loops may have given it the same number
             self._runs.add(event.run_id)
             self._count("cascade.runs.active")
 
-    def _run_finished(self, event: RunFinished) -> None:
+    def _run_finished(self, event: events.RunFinished) -> None:
         self._count("cascade.runs", event.status)
         self._record("cascade.run.duration", event.duration, {"cascade.status": event.status})
         self._run_ended(event.run_id)
@@ -95,18 +72,18 @@ class Metrics:
 
     # Tasks
 
-    def _task_started(self, event: TaskStarted) -> None:
+    def _task_started(self, event: events.TaskStarted) -> None:
         name = self._active[_key(event)] = function_name(event)
         self._count("cascade.tasks.active", name)
 
-    def _task_finished(self, event: TaskFinished) -> None:
+    def _task_finished(self, event: events.TaskFinished) -> None:
         self._ended(_key(event))
         name = function_name(event)
         self._count("cascade.tasks", name, event.status)
         attributes = {"cascade.task": name, "cascade.status": event.status}
         self._record("cascade.task.duration", event.duration, attributes)
 
-    def _task_skipped(self, event: TaskSkipped) -> None:
+    def _task_skipped(self, event: events.TaskSkipped) -> None:
         self._ended(_key(event))
         self._count("cascade.tasks", function_name(event), skipped_status(event))
 
@@ -116,25 +93,25 @@ class Metrics:
         self._unblocked(key)
         self._due.pop(key, None)
 
-    def _task_stepped(self, event: TaskStepped) -> None:
+    def _task_stepped(self, event: events.TaskStepped) -> None:
         self._count("cascade.steps", function_name(event))
 
-    def _task_retrying(self, event: TaskRetrying) -> None:
+    def _task_retrying(self, event: events.TaskRetrying) -> None:
         self._count("cascade.retries", function_name(event))
         self._due[_key(event)] = event.time + event.delay
 
-    def _task_resumed(self, event: TaskResumed) -> None:
+    def _task_resumed(self, event: events.TaskResumed) -> None:
         due = self._due.pop(_key(event), None)
         if due is not None:
             late = max(0.0, event.time - due)  # the timers of some loops go off up to 1 ms early
             self._record("cascade.retry.lateness", late, {"cascade.task": function_name(event)})
 
-    def _task_blocked(self, event: TaskBlocked) -> None:
+    def _task_blocked(self, event: events.TaskBlocked) -> None:
         name = function_name(event)
         self._blocked[_key(event)] = name, whole(",".join(event.blocked_on))
         self._count("cascade.tasks.waiting", name)
 
-    def _task_unblocked(self, event: TaskUnblocked) -> None:
+    def _task_unblocked(self, event: events.TaskUnblocked) -> None:
         found = self._unblocked(_key(event))
         if found is not None:
             name, resources = found
@@ -148,5 +125,5 @@ class Metrics:
         return found
 
 
-def _key(event: TaskEvent) -> tuple[str, str]:
+def _key(event: events.TaskEvent) -> tuple[str, str]:
     return event.run_id, event.task_id

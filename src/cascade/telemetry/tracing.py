@@ -7,19 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from cascade.runtime.events import (
-    RunFinished,
-    RunStarted,
-    TaskBlocked,
-    TaskEvent,
-    TaskFinished,
-    TaskResumed,
-    TaskRetrying,
-    TaskSkipped,
-    TaskStarted,
-    TaskStepped,
-    TaskUnblocked,
-)
+from cascade.telemetry.listener import Listener
 from cascade.telemetry.loop_clock import LoopClock
 from cascade.telemetry.task_names import (
     call_name,
@@ -34,10 +22,11 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
     from opentelemetry.util.types import AttributeValue
 
+    from cascade.runtime import events
     from cascade.runtime.bus import MessageBus
 
 
-class Tracing:
+class Tracing(Listener):
     """Makes spans of the events of a bus. Only what is under way is kept.
 
     Args:
@@ -61,18 +50,7 @@ class Tracing:
         self._report = report
         self._runs: dict[str, TracedRun] = {}
         self._clocks: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopClock] = WeakKeyDictionary()
-        self._subscriptions = [
-            bus.subscribe(RunStarted, self._run_started),
-            bus.subscribe(RunFinished, self._run_finished),
-            bus.subscribe(TaskStarted, self._task_started),
-            bus.subscribe(TaskFinished, self._task_finished),
-            bus.subscribe(TaskStepped, self._task_stepped),
-            bus.subscribe(TaskRetrying, self._task_retrying),
-            bus.subscribe(TaskResumed, self._task_resumed),
-            bus.subscribe(TaskSkipped, self._task_skipped),
-            bus.subscribe(TaskBlocked, self._task_blocked),
-            bus.subscribe(TaskUnblocked, self._task_unblocked),
-        ]
+        super().__init__(bus)
 
     @property
     def open_spans(self) -> int:
@@ -81,14 +59,13 @@ class Tracing:
 
     def close(self) -> None:
         """Stop listening, and end all spans at the time of the latest event of their run."""
-        for unsubscribe in self._subscriptions:
-            unsubscribe()
+        super().close()
         for run in list(self._runs.values()):
             self._end(run, "unfinished", None)
 
     # Runs
 
-    def _run_started(self, event: RunStarted) -> None:
+    def _run_started(self, event: events.RunStarted) -> None:
         if (lost := self._runs.get(event.run_id)) is not None:
             self._end(lost, "unfinished", None)  # of another virtual loop, with the same number
         loop = asyncio.get_running_loop()
@@ -100,7 +77,7 @@ class Tracing:
             self._tracer, event.run_id, event.name, clock, event.time
         )
 
-    def _run_finished(self, event: RunFinished) -> None:
+    def _run_finished(self, event: events.RunFinished) -> None:
         run = self._runs.get(event.run_id)
         if run is not None:
             run.last = run.clock(event.time)
@@ -123,7 +100,7 @@ class Tracing:
 
     # Tasks
 
-    def _known(self, event: TaskEvent) -> TracedTask | None:
+    def _known(self, event: events.TaskEvent) -> TracedTask | None:
         """Return a task that is under way, unless it began before anybody listened."""
         run = self._runs.get(event.run_id)
         if run is None:
@@ -131,7 +108,7 @@ class Tracing:
         run.last = run.clock(event.time)
         return run.tasks.get(event.task_id)
 
-    def _open(self, event: TaskEvent) -> TracedTask | None:
+    def _open(self, event: events.TaskEvent) -> TracedTask | None:
         """Return the task of an event; a new one if it is its first."""
         task = self._known(event)
         if task is not None or (run := self._runs.get(event.run_id)) is None:
@@ -160,41 +137,41 @@ class Tracing:
         if self._report is not None:
             self._report()
 
-    def _close(self, event: TaskEvent, status: str, error: BaseException | None) -> None:
+    def _close(self, event: events.TaskEvent, status: str, error: BaseException | None) -> None:
         run = self._runs.get(event.run_id)
         task = None if run is None else run.tasks.pop(event.task_id, None)
         if task is not None:
             task.end(status, error)
 
-    def _task_started(self, event: TaskStarted) -> None:
+    def _task_started(self, event: events.TaskStarted) -> None:
         if (task := self._open(event)) is not None:
             task.start(event.mode, event.tags)
 
-    def _task_finished(self, event: TaskFinished) -> None:
+    def _task_finished(self, event: events.TaskFinished) -> None:
         self._known(event)
         self._close(event, event.status, event.error)
 
-    def _task_skipped(self, event: TaskSkipped) -> None:
+    def _task_skipped(self, event: events.TaskSkipped) -> None:
         if (task := self._open(event)) is not None:
             task.span.set_attribute("cascade.task.reason", whole(event.reason))
             self._close(event, skipped_status(event), None)
 
-    def _task_stepped(self, event: TaskStepped) -> None:
+    def _task_stepped(self, event: events.TaskStepped) -> None:
         if (task := self._known(event)) is not None:
             task.step(event.step)
 
-    def _task_retrying(self, event: TaskRetrying) -> None:
+    def _task_retrying(self, event: events.TaskRetrying) -> None:
         if (task := self._known(event)) is not None:
             task.pause(event.delay, event.error)
 
-    def _task_resumed(self, event: TaskResumed) -> None:
+    def _task_resumed(self, event: events.TaskResumed) -> None:
         if (task := self._known(event)) is not None:
             task.resume(event.attempt)
 
-    def _task_blocked(self, event: TaskBlocked) -> None:
+    def _task_blocked(self, event: events.TaskBlocked) -> None:
         if (task := self._open(event)) is not None:
             task.wait(event.blocked_on)
 
-    def _task_unblocked(self, event: TaskUnblocked) -> None:
+    def _task_unblocked(self, event: events.TaskUnblocked) -> None:
         if (task := self._known(event)) is not None:
             task.begin_attempt()

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from cascade.control.place import check_program_name
-from cascade.quiet import QuietLog
 from cascade.web import require
 from cascade.web.conversation import converse, encode
-from cascade.web.files import routes_of
 from cascade.web.outbox import Outbox
 from cascade.web.programs import Choice, seen, steer
-from cascade.web.server import LocalServer
+from cascade.web.site import Site
 
 require()
 
-from starlette.applications import Starlette  # noqa: E402 - after the line that says what is missing
-from starlette.routing import WebSocketRoute  # noqa: E402
-from starlette.websockets import WebSocket  # noqa: E402
+from starlette.websockets import WebSocket  # noqa: E402 - after the line that says what is missing
 
 FILES = {
     "/": "ui.html",
@@ -29,7 +24,6 @@ FILES = {
     "/graph.js": "graph.js",
     "/timeline.js": "timeline.js",
     "/ui.css": "ui.css",
-    "/icon.svg": "icon.svg",
     "/dagre.min.js": "dagre.min.js",
 }
 EVERY = 0.5
@@ -40,7 +34,7 @@ LONGEST_RUN = 200
 """Characters of the id of a run, at most."""
 
 
-class UserInterface:
+class UserInterface(Site):
     """Serves the page to this machine.
 
     Args:
@@ -52,40 +46,20 @@ class UserInterface:
     """
 
     def __init__(self, port: int = 0) -> None:
-        application = Starlette(
-            routes=[
-                *routes_of("cascade.web.pages", FILES),
-                WebSocketRoute("/socket", self._socket),
-            ]
-        )
-        self.server = LocalServer(application, port)
-        """Who is let in, and where."""
-        self._log = QuietLog(time.monotonic, "cascade.web")
+        super().__init__("cascade.web", FILES, MOST_PAGES, port)
         self._pages: dict[Outbox, None] = {}
         self._dropped_by_gone = 0
-
-    @property
-    def url(self) -> str:
-        """The address of the page, with the token."""
-        return self.server.url
-
-    def close(self) -> None:
-        """Give the port back, if `run` hasn't done that."""
-        self.server.close()
 
     async def run(self) -> None:
         """Serve the page until cancelled."""
         await self.server.run()
 
-    async def _socket(self, socket: WebSocket) -> None:
-        if len(self._pages) >= MOST_PAGES:
-            await socket.close(1013)
-            return
+    async def talk(self, socket: WebSocket) -> None:
+        """Tell it what runs, and hear what is to be done."""
         page = _Page(self._counts)
         self._pages[page.outbox] = None
         try:
-            await socket.accept()
-            await converse(socket, page.outbox, page.hear, self._log, page.look())
+            await converse(socket, page.outbox, page.hear, self.log, page.look())
         finally:
             del self._pages[page.outbox]
             self._dropped_by_gone += page.outbox.dropped_statuses

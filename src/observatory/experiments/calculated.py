@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from observatory.reference.mirollo_strogatz import concave_response
 from observatory.reference.pulses import Times, Whole
 from observatory.reference.world import PulseResponse
 from observatory.ticks import Ticks
-
-if TYPE_CHECKING:
-    from observatory.records.writer import RecordWriter
 
 NOT_THERE = {"connector": "nobody is told of its flashes", "strict": "its flashes are never late"}
 """What a calculation doesn't take, and why."""
@@ -124,23 +121,22 @@ class Calculated(Fireflies):
                 f"limit must be left out with --engine reference, got {config.limit!r}"
             )
 
-    def _make_recorder(self, due: list[float], record: RecordWriter | None) -> Recorder:
+    def _make_recorder(self, due: Sequence[float]) -> Recorder:
         config = self.config
         recorder = BulkRecorder(
-            [], config.period, self._start, np.inf, self._log, self._keep_flashes, record
+            [], config.period, self._start, np.inf, self._log, self._keep_flashes, self._record
         )
         recorder.due = array("d", [first - self._start for first in due])
         recorder.latest = array("d", [-np.inf]) * config.num_agents
         recorder.steps = [0] * config.num_agents
         return recorder
 
-    def _lives(
-        self, phases: list[float], due: list[float], recorder: Recorder
-    ) -> Iterator[Coroutine[Any, Any, Any]]:
+    def _lives(self) -> Iterator[Coroutine[Any, Any, Any]]:
+        recorder = self.recorder
         assert isinstance(recorder, BulkRecorder)
         config = self.config
         # On real time the loop's clock would leave its mark in the last digits.
-        recorder.due[:] = array("d", [0.0 + (config.period - phase) for phase in phases])
+        recorder.due[:] = array("d", [0.0 + (config.period - phase) for phase in self._phases])
         live = np.frombuffer(recorder.due)
         if config.model == "kuramoto":
             self._world = MeanFieldWorld(
@@ -167,9 +163,9 @@ class Calculated(Fireflies):
         else:
             ticks = Ticks(self._start, 1 / FRAMES_PER_SECOND)
         while True:
-            self._advance(await ticks.next())
+            self._pass_time(await ticks.next())
 
-    def _advance(self, now: float) -> None:
+    def _pass_time(self, now: float) -> None:
         if self._world is not None:
             self._world.run_until(min(now - self._start, self.config.duration))
 

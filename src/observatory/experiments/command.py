@@ -22,6 +22,19 @@ def observatory() -> None:
     _run("run_observatory")
 
 
+def take_ctrl_c() -> None:
+    """Let Ctrl-C end the program like any other Ctrl-C, also while imports are under way.
+
+    At once: an exception could get lost in what is being imported.
+    """
+    signal.signal(signal.SIGINT, end_at_once)
+
+
+def end_at_once(*_: object) -> None:
+    """Take Ctrl-C as long as nothing has begun and there is nothing to tidy up."""
+    os._exit(130)
+
+
 def _run(module: str) -> None:
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    take_ctrl_c()
     import_module(f"observatory.experiments.{module}").main()

@@ -1,4 +1,4 @@
-"""What the commands of the experiments have in common: options, errors, signals, the clock."""
+"""What the commands of the experiments have in common: errors, signals, the clock."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 from cascade import testing
-from cascade.spec.checks import shown
+from observatory.experiments.command import end_at_once, take_ctrl_c
 from observatory.experiments.ending import EndedBySignal, until_signalled
 from observatory.extras import require
 
@@ -31,81 +31,6 @@ called_as: ContextVar[str | None] = ContextVar("observatory_called_as", default=
 def some_seed() -> int:
     """Return a seed that nobody has chosen."""
     return random.SystemRandom().randrange(2**32)
-
-
-def whole(text: Any) -> int:
-    """Return the whole number that an option gives.
-
-    Raises:
-        typer.BadParameter: it gives none.
-    """
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"must be a whole number, got {shown(text)}") from None
-
-
-def number(text: Any) -> float:
-    """Return the number that an option gives.
-
-    Raises:
-        typer.BadParameter: it gives none.
-    """
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"must be a number, got {shown(text)}") from None
-
-
-def whole_option(*names: str, help: str) -> Any:
-    """Return an option that takes a whole number."""
-    return typer.Option(*names, parser=whole, metavar="N", help=help)
-
-
-def seconds_option(*names: str, help: str) -> Any:
-    """Return an option that takes a number of seconds."""
-    return typer.Option(*names, parser=number, metavar="S", help=help)
-
-
-Visualize = Annotated[
-    bool | None,
-    typer.Option(
-        "--visualize/--no-visualize",
-        help="Show it, if stdout is a terminal that can (default).",
-    ),
-]
-"""Whether an experiment is shown in the terminal."""
-Still = Annotated[
-    str | None,
-    typer.Option("--still", metavar="FILE", help="Draw what is seen at the end, as SVG."),
-]
-"""A file for a drawing, if one is wanted."""
-Cast = Annotated[
-    str | None,
-    typer.Option("--cast", metavar="FILE", help="Record what is seen, as asciicast v2."),
-]
-"""A file for a recording, if one is wanted."""
-Clock = Annotated[str, typer.Option("--time", help="The clock: real or virtual.")]
-"""Which time the experiment runs on; see `check_clock`."""
-Summary = Annotated[
-    str | None,
-    typer.Option(
-        "--summary",
-        metavar="FILE",
-        help="Write the summary as JSON; -: as the last line of stdout.",
-    ),
-]
-"""Where the summary is written as JSON, if anywhere."""
-
-
-def check_clock(time: str) -> None:
-    """Check what the option `Clock` gives.
-
-    Raises:
-        ValueError: there is no such clock.
-    """
-    if time not in ("real", "virtual"):
-        raise ValueError(f"time must be real or virtual, got {time!r}")
 
 
 def application(**options: Any) -> typer.Typer:
@@ -185,7 +110,7 @@ class Console:
         or whoever reads the output has gone away.
         """
         try:
-            signal.signal(signal.SIGINT, _end_at_once)
+            take_ctrl_c()
             if isinstance(sys.stdout, io.TextIOWrapper):
                 # The bar, in an encoding that has no blocks.
                 sys.stdout.reconfigure(errors="replace")
@@ -225,7 +150,7 @@ def run(work: Coroutine[Any, Any, Any], *, virtual: bool) -> int:
             factory = asyncio.new_event_loop
         else:
             factory = uvloop.new_event_loop
-    if signal.getsignal(signal.SIGINT) is _end_at_once:
+    if signal.getsignal(signal.SIGINT) is end_at_once:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     whole = until_signalled(work)
     try:
@@ -249,8 +174,3 @@ def _opened(name: str) -> os.stat_result:
         return os.fstat(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _end_at_once(*_: object) -> None:
-    """Take Ctrl-C as long as nothing has begun and there is nothing to tidy up."""
-    os._exit(130)

@@ -26,7 +26,10 @@ class Experiment(ABC, Generic[S]):
         """Whether there is something to tell of."""
         self._view = view
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._start = self._now = 0.0
+        self._start = 0.0
+        """When it starts, in seconds on the loop's clock."""
+        self._now = 0.0
+        """Until when time has passed, as far as was taken note of, on that clock."""
         self._over = math.inf
         """When it is over at the latest, in seconds on the loop's clock."""
         self._began = self._ended = 0.0
@@ -52,6 +55,11 @@ class Experiment(ABC, Generic[S]):
             duration: how long it has lasted on the loop's clock, in seconds.
             elapsed: how long that took in real time, in seconds.
         """
+
+    def _companions(self) -> Iterator[tuple[str, Coroutine[Any, Any, Any]]]:
+        """Make what runs beside the agents, in this order: the name and the work of each."""
+        if self._view is not None:
+            yield "view", self._view(self)
 
     def _lead(self) -> float:
         """Return how many seconds before the start agents are made, on real time."""
@@ -81,14 +89,13 @@ class Experiment(ABC, Generic[S]):
         self.begun = True
         end = loop.create_task(self._end(), name="end")
         tasks: list[asyncio.Task[Any]] = [end]
-        if self._view is not None:
-            tasks.append(loop.create_task(self._view(self), name="view"))
+        tasks += [loop.create_task(work, name=name) for name, work in self._companions()]
         tasks += map(loop.create_task, self._lives())
 
         def stop_the_clock() -> None:
             # A timer may go off a little early, and a whole run is to be as long as it was to be.
             whole = end.done() and self._over < math.inf
-            self._now = self._over if whole else min(loop.time(), self._over)
+            self._now = self._over if whole else self._time(loop)
             self._pass_time(self._now)
 
         try:
@@ -106,8 +113,12 @@ class Experiment(ABC, Generic[S]):
         """
         if not self.begun:
             raise RuntimeError("the experiment hasn't begun: nothing is recorded yet")
-        now, ended = self._now, self._ended
+        ended = self._ended
         if self._loop is not None:  # it is under way
-            now, ended = min(self._loop.time(), self._over), monotonic()
-            self._pass_time(now)
-        return self._summary(max(0.0, now - self._start), ended - self._began)
+            self._now, ended = self._time(self._loop), monotonic()
+            self._pass_time(self._now)
+        return self._summary(self._now - self._start, ended - self._began)
+
+    def _time(self, loop: asyncio.AbstractEventLoop) -> float:
+        """Return what time it is: not before the start, and not after the end."""
+        return max(self._start, min(loop.time(), self._over))

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import random
+from array import array
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from time import monotonic
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import cascade as cs
@@ -19,10 +16,13 @@ from cascade.ports import Connector
 from cascade.runtime.timers import wait_until
 from observatory.agents.kuramoto import firefly_agent
 from observatory.agents.nudge import Nudge
+from observatory.experiments import recording
+from observatory.experiments.collector import collector_off
 from observatory.experiments.config import FirefliesConfig
+from observatory.experiments.experiment import Experiment
+from observatory.experiments.moment import Moment
 from observatory.experiments.recorder import Recorder, Summary
 from observatory.experiments.strict import until_too_late
-from observatory.experiments.until_first import until_first
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.direct_channel import DirectChannel
 from observatory.networking.topology import neighborhoods
@@ -32,6 +32,8 @@ from observatory.ticks import Ticks
 if TYPE_CHECKING:
     from observatory.records.writer import RecordWriter
 
+__all__ = ["SLOT", "Fireflies", "Moment", "View", "lead"]
+
 SAMPLES_PER_PERIOD = 10
 """How often the slots in use are sampled."""
 RECENT_FLASHES = 10_000
@@ -40,35 +42,11 @@ SLOT = "cpu_slot"
 """The resource that a limit is on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What can be seen of a running experiment at one instant."""
-
-    time: float
-    """Seconds since the start, on the loop's clock."""
-    order_parameter: float
-    """R of the phases of all agents."""
-    alight: float
-    """The share of agents whose flash is still seen."""
-    flashes: int
-    """How many flashes there were so far."""
-    active: int | None
-    """Slots in use; None without a limit."""
-    waiting: int | None
-    """Agents that wait for a slot; None without a limit."""
-    lateness_p99: float | None
-    """Flash sent minus flash due, in seconds: what 99 % of the latest flashes don't exceed; of as
-    many flashes as there are agents, but 10,000 at most. None while there were no flashes."""
-    local_order: float | None = None
-    """The mean over all agents of the order parameter of each and those around it in the picture
-    (see `observatory.order.local_order`); None where nobody asked."""
-
-
 View = Callable[["Fireflies"], Coroutine[Any, Any, None]]
 """Shows an experiment that is under way; when it returns, the experiment ends."""
 
 
-class Fireflies:
+class Fireflies(Experiment[Summary]):
     """One experiment, from its settings to its summary.
 
     Args:
@@ -111,6 +89,7 @@ class Fireflies:
         draw: Callable[[float, float], float] | None = None,
     ) -> None:
         self.check_config(config)
+        super().__init__(view)
         self.config = config
         """The settings."""
         self.manager = cs.ResourceManager()
@@ -127,18 +106,15 @@ class Fireflies:
         self._log = log
         self._watch = watch
         self._watch_interval = watch_interval
-        self._view = view
         self._keep_flashes = keep_flashes
-        self._record = record
+        self._file = record
+        self._record: RecordWriter | None = None
         self._strict = strict
         self._control = control
         self._draw = draw
+        self._phases = array("d")
         self._channels: list[DirectChannel] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._start = self._now = 0.0
         self._used_samples: list[float] = []
-        self._began = self._ended = 0.0
-        self._virtual = False
 
     @staticmethod
     def check_config(config: FirefliesConfig) -> None:
@@ -165,9 +141,8 @@ class Fireflies:
                 if connector is not None:
                     await self._obey(connector, stack)
             # Both take a while, so both come before the start.
-            with self._open_record() as record, _collector_off():
-                await self._run_connected(record)
-        return self.summary()
+            with recording.opened(self._file) as self._record, collector_off():
+                return await super().run()
 
     async def _obey(self, connector: Connector, stack: AsyncExitStack) -> None:
         """Obey the rules that come over a connector, until the end of a block."""
@@ -177,79 +152,44 @@ class Fireflies:
         await rules.attach(connector)
         stack.push_async_callback(rules.detach, connector)
 
-    def _open_record(self) -> AbstractContextManager[RecordWriter | None]:
-        if self._record is None:
-            return nullcontext()
-        # Only now, as it takes a while, and not everybody has it.
-        from observatory.records.writer import RecordWriter
+    def _lead(self) -> float:
+        return lead(self.config.num_agents)
 
-        return RecordWriter(self._record)
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        config, start = self.config, self._start
+        self._over = start + config.duration
+        draw = self._draw or random.Random(config.seed).uniform
+        self._phases.extend(draw(0, config.period) for _ in range(config.num_agents))
+        if self._record is not None:
+            recording.begin(self._record, config, start, self.clock)
+        self.recorder = self._make_recorder([start + (config.period - p) for p in self._phases])
 
-    def _begin_record(self, record: RecordWriter) -> None:
-        from observatory.records.format import Header
-
-        config = self.config
-        width, height = config.shape
-        record.begin(
-            Header(
-                agents=config.num_agents,
-                width=width,
-                height=height,
-                period=config.period,
-                duration=config.duration,
-                seed=config.seed,
-                clock="virtual" if self._virtual else "real",
-                start=self._start,
-                started=None if self._virtual else datetime.now(UTC).isoformat(timespec="seconds"),
-                settings=asdict(config),
-            )
+    def _make_recorder(self, due: Sequence[float]) -> Recorder:
+        return Recorder(
+            due,
+            self.config.period,
+            self._start,
+            self._over,
+            self._log,
+            self._keep_flashes,
+            self._record,
         )
 
-    async def _run_connected(self, record: RecordWriter | None) -> None:
-        config = self.config
-        self._loop = loop = asyncio.get_running_loop()
-        self._virtual = getattr(loop, "virtual", False)
-        self._began = monotonic()
-        self._start = start = loop.time() + (0.0 if self._virtual else lead(config.num_agents))
-        draw = self._draw or random.Random(config.seed).uniform
-        phases = [draw(0, config.period) for _ in range(config.num_agents)]
-        due = [start + (config.period - phase) for phase in phases]
-        if record is not None:
-            self._begin_record(record)
-        self.recorder = self._make_recorder(due, record)
-        whole = False
-        try:
-            end = loop.create_task(wait_until(start + config.duration), name="end")
-            others = [loop.create_task(self._sample(self.recorder, record), name="sampler")]
-            if self._watch is not None:
-                others.append(loop.create_task(self._show(), name="watcher"))
-            if self._view is not None:
-                others.append(loop.create_task(self._view(self), name="view"))
-            if self._log is not None:
-                others.append(loop.create_task(self._log.run(), name="log"))
-            if self._strict is not None and not self._virtual:
-                watching = until_too_late(start, self._strict, self._lateness)
-                others.append(loop.create_task(watching, name="strict"))
-            others += map(loop.create_task, self._lives(phases, due, self.recorder))
-            await until_first([*others, end])
-            whole = not end.cancelled()
-        finally:
-            # A timer may go off a little early, and a whole run is to be as long as it was to be.
-            over = start + config.duration
-            self._now = over if whole else max(start, min(loop.time(), over))
-            self._ended = monotonic()
-            self._loop = None
+    async def _end(self) -> None:
+        await wait_until(self._over)
 
-    def _make_recorder(self, due: list[float], record: RecordWriter | None) -> Recorder:
-        config, start = self.config, self._start
-        end = start + config.duration
-        return Recorder(due, config.period, start, end, self._log, self._keep_flashes, record)
+    def _companions(self) -> Iterator[tuple[str, Coroutine[Any, Any, Any]]]:
+        yield "sampler", self._sample(self._begun())
+        if self._watch is not None:
+            yield "watcher", self._show(self._watch)
+        yield from super()._companions()
+        if self._log is not None:
+            yield "log", self._log.run()
+        if self._strict is not None and not self._virtual:
+            yield "strict", until_too_late(self._start, self._strict, self._lateness)
 
-    def _lives(
-        self, phases: list[float], due: list[float], recorder: Recorder
-    ) -> Iterator[Coroutine[Any, Any, Any]]:
-        """Make the agents: the life of each."""
-        config = self.config
+    def _lives(self) -> Iterator[Coroutine[Any, Any, Any]]:
+        config, recorder = self.config, self._begun()
         hearers = neighborhoods(config.topology, config.num_agents)
         # Each neighbour flashes at most twice while an agent is deaf.
         room = max(100, 2 * len(hearers[0]))
@@ -259,28 +199,23 @@ class Fireflies:
         everybody = tuple(self._channels) if config.topology == "complete" else None
         for agent, others in enumerate(hearers):
             neighbors = everybody or [self._channels[other] for other in others]
-            yield self._live(agent, phases[agent], due[agent], neighbors, recorder)
+            yield self._live(agent, neighbors, recorder)
 
     def _live(
-        self,
-        agent: int,
-        phase: float,
-        due: float,
-        neighbors: Sequence[DirectChannel],
-        recorder: Recorder,
+        self, agent: int, neighbors: Sequence[DirectChannel], recorder: Recorder
     ) -> Coroutine[Any, Any, Any]:
         """Return the life of one agent: in an engine of its own, under the limit of all."""
         config = self.config
         workflow = firefly_agent(
             agent_id=agent,
-            initial_phase=phase,
+            initial_phase=self._phases[agent],
             period=config.period,
             nudge=self.nudge,
             neighbors=neighbors,
             my_channel=self._channels[agent],
             connector=self._connector,
             refractory_period=config.deaf_for,
-            due=due,
+            due=recorder.due[agent],
             probe=recorder,
             awake=config.limit_holds == "awake",
             dissipation=config.concavity,
@@ -299,7 +234,7 @@ class Fireflies:
         except cs.errors.RunCancelledError:
             await asyncio.get_running_loop().create_future()  # until the experiment ends
 
-    async def _sample(self, recorder: Recorder, record: RecordWriter | None) -> None:
+    async def _sample(self, recorder: Recorder) -> None:
         """Sample the slots in use, and R at the end of every period; all of it for a record."""
         config = self.config
         ticks = Ticks(self._start, config.period, SAMPLES_PER_PERIOD)
@@ -312,35 +247,20 @@ class Fireflies:
                 if self._log is not None:
                     self._log.record_nowait("slots.used", slots.used)
                     self._log.record_nowait("slots.waiting", slots.waiting)
-            if record is not None:
-                self._keep(self.moment(now), record)
+            if self._record is not None:
+                recording.keep(self._record, self.moment(now))
             if ticks.count // SAMPLES_PER_PERIOD > periods:
                 periods = ticks.count // SAMPLES_PER_PERIOD
-                self._advance(now)
+                self._pass_time(now)
                 order = recorder.order_parameter(now)
                 recorder.order_parameters.append(order)
                 if self._log is not None:
                     self._log.record_nowait("order_parameter", order)
 
-    def _keep(self, moment: Moment, record: RecordWriter) -> None:
-        record.sample(
-            moment.time,
-            order_parameter=moment.order_parameter,
-            local_order=moment.local_order,
-            flashes=moment.flashes,
-            active=moment.active,
-            waiting=moment.waiting,
-            lateness_p99=moment.lateness_p99,
-        )
-
-    async def _show(self) -> None:
-        assert self._watch is not None
+    async def _show(self, watch: Callable[[Moment], None]) -> None:
         ticks = Ticks(self._start, self._watch_interval)
         while True:
-            self._watch(self.moment(await ticks.next()))
-
-    def _advance(self, now: float) -> None:
-        """Bring the recorder up to a time: agents do that by themselves."""
+            watch(self.moment(await ticks.next()))
 
     def moment(self, now: float) -> Moment:
         """Return what can be seen at a time.
@@ -352,7 +272,7 @@ class Fireflies:
             RuntimeError: the experiment hasn't begun.
         """
         recorder, config = self._begun(), self.config
-        self._advance(now)
+        self._pass_time(now)
         active = waiting = None
         if config.limit is not None:
             slots = self.manager.statistics().resources[SLOT]
@@ -373,28 +293,13 @@ class Fireflies:
         """Return p99 of the lateness of the latest flashes, in seconds."""
         return self._begun().recent_lateness(min(self.config.num_agents, RECENT_FLASHES))
 
-    @property
-    def begun(self) -> bool:
-        """Whether there is something to tell of."""
-        return self.recorder is not None
-
     def _begun(self) -> Recorder:
         if self.recorder is None:
             raise RuntimeError("the experiment hasn't begun: nothing is recorded yet")
         return self.recorder
 
-    def summary(self) -> Summary:
-        """Return what came out so far.
-
-        Raises:
-            RuntimeError: the experiment hasn't begun.
-        """
+    def _summary(self, duration: float, elapsed: float) -> Summary:
         recorder, config = self._begun(), self.config
-        now, ended = self._now, self._ended
-        if self._loop is not None:  # it is under way
-            now = max(self._start, min(self._loop.time(), self._start + config.duration))
-            ended = monotonic()
-        self._advance(now)
         width, height = config.shape
         orders = recorder.order_parameters
         active: dict[str, float | None] = {"max": None, "mean": None}
@@ -410,15 +315,15 @@ class Fireflies:
             nudge=config.nudge,
             limit=config.limit,
             seed=config.seed,
-            time="virtual" if self._virtual else "real",
-            duration=now - self._start,
-            elapsed=ended - self._began,
+            time=self.clock,
+            duration=duration,
+            elapsed=elapsed,
             flashes=recorder.count,
             missed=recorder.missed,
             pulses=recorder.count // config.num_agents,
             order_parameter={
                 "first": orders[0] if orders else None,
-                "last": recorder.order_parameter(now),
+                "last": recorder.order_parameter(self._now),
                 "max": max(orders) if orders else None,
             },
             active=active,
@@ -441,26 +346,3 @@ def lead(agents: int) -> float:
     So that the first to flash aren't late because the last are still being made.
     """
     return 100e-6 * agents
-
-
-@contextmanager
-def _collector_off() -> Iterator[None]:
-    """Freeze and disable the cyclic collector, and put it back as it was.
-
-    Agents make no cycles, so it would never find anything, and its pauses are the main source of
-    lateness.
-    """
-    enabled = gc.isenabled()
-    # What somebody else has frozen must stay frozen, and can't be told from what is added.
-    freezing = not gc.get_freeze_count()
-    gc.collect()
-    if freezing:
-        gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if freezing:
-            gc.unfreeze()
-        if enabled:
-            gc.enable()

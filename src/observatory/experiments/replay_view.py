@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from observatory.experiments.fireflies import Moment
+from observatory.experiments.moment import Moment
 from observatory.experiments.showing import Showing
 from observatory.experiments.view import STATUS_INTERVAL
 from observatory.order import local_order, order_parameter

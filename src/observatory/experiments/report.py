@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from observatory.experiments.fireflies import Moment
+from observatory.experiments.moment import Moment
 from observatory.experiments.recorder import Summary
 
 BAR_WIDTH = 40

@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
+from observatory.experiments.command import take_ctrl_c
 
 if __name__ == "__main__":
-    # Ctrl-C while the imports below are under way ends the program like any other Ctrl-C. At once:
-    # an exception could get lost in what is being imported.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    take_ctrl_c()  # before the imports below, which take a while
 
 from typing import Annotated
 
-from observatory.experiments import console
+from observatory.experiments import console, options
 from observatory.experiments.bottleneck import Bottleneck, BottleneckConfig, BottleneckSummary
 from observatory.experiments.bottleneck_view import BottleneckView
 from observatory.experiments.conducting import conduct, showing
@@ -34,27 +31,25 @@ app = console.application()
 
 @app.command(help="Agents that think, queue for a few slots, and work.")
 def bottleneck(
-    agents: Annotated[
-        int, console.whole_option("--agents", help="How many agents there are.")
-    ] = 500,
-    slots: Annotated[int, console.whole_option("--slots", help="How many may work at once.")] = 20,
+    agents: options.Agents = 500,
+    slots: Annotated[int, options.whole_option("--slots", help="How many may work at once.")] = 20,
     think: Annotated[
-        float, console.seconds_option("--think", help="Seconds of thinking, on average.")
+        float, options.seconds_option("--think", help="Seconds of thinking, on average.")
     ] = 2.0,
     work: Annotated[
-        float, console.seconds_option("--work", help="Seconds of work, on average.")
+        float, options.seconds_option("--work", help="Seconds of work, on average.")
     ] = 0.1,
     duration: Annotated[
-        float, console.seconds_option("--duration", help="Seconds it lasts.")
+        float, options.seconds_option("--duration", help="Seconds it lasts.")
     ] = 3000.0,
-    visualize: console.Visualize = None,
-    still: console.Still = None,
-    cast: console.Cast = None,
+    visualize: options.Visualize = None,
+    still: options.Still = None,
+    cast: options.Cast = None,
     seed: Annotated[
-        int | None, console.whole_option("--seed", help="Where the times come from.")
+        int | None, options.whole_option("--seed", help="Where the times come from.")
     ] = None,
-    time: console.Clock = "real",
-    summary: console.Summary = None,
+    time: options.Clock = "real",
+    summary: options.Summary = None,
 ) -> None:
     """Run the experiment from the command line."""
     try:
@@ -66,12 +61,10 @@ def bottleneck(
             duration=duration,
             seed=console.some_seed() if seed is None else seed,
         )
-        console.check_clock(time)
+        options.check_clock(time)
     except ValueError as error:
         _console.refuse(f"--{error}")
-    _console.check_files(
-        {"--summary": None if summary == "-" else summary, "--still": still, "--cast": cast}
-    )
+    _console.check_files(options.files_to_write(summary, still, cast))
     if shown := showing(visualize, still, cast):
         view = BottleneckView(config, shown)
         experiment = Bottleneck(config, view.run, view.grid.states)

@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
+from observatory.experiments.command import take_ctrl_c
 
 if __name__ == "__main__":
-    # Ctrl-C while the imports below are under way ends the program like any other Ctrl-C. At once:
-    # an exception could get lost in what is being imported.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    take_ctrl_c()  # before the imports below, which take a while
 
 from typing import Annotated
 
-from observatory.experiments import console
+from observatory.experiments import console, options
 from observatory.experiments.conducting import conduct, showing
 from observatory.experiments.conway import Conway, ConwaySummary
 from observatory.experiments.conway_config import DENSITY, PATTERN_NAMES, RANDOM, ConwayConfig
@@ -35,40 +32,39 @@ app = console.application()
 
 @app.command(help="Life whose cells are agents that only hear their neighbours, checked.")
 def conway(
-    width: Annotated[int, console.whole_option("--width", help="Cells in a row.")] = 48,
-    height: Annotated[int, console.whole_option("--height", help="Rows of cells.")] = 40,
+    width: Annotated[int, options.whole_option("--width", help="Cells in a row.")] = 48,
+    height: Annotated[int, options.whole_option("--height", help="Rows of cells.")] = 40,
     generations: Annotated[
-        int, console.whole_option("--generations", help="How many generations are made.")
+        int, options.whole_option("--generations", help="How many generations are made.")
     ] = 500,
     interval: Annotated[
         float,
-        console.seconds_option(
+        options.seconds_option(
             "--interval", help="Seconds from generation to generation; 0: as fast as it goes."
         ),
     ] = 0.2,
     limit: Annotated[
-        int | None, console.whole_option("--limit", help="How many cells may be at work at once.")
+        int | None, options.whole_option("--limit", help="How many cells may be at work at once.")
     ] = None,
     pattern: Annotated[
         str, typer.Option("--pattern", help=f"What it begins with: {PATTERN_NAMES}.")
     ] = RANDOM,
     density: Annotated[
         float | None,
-        typer.Option(
+        options.number_option(
             "--density",
-            parser=console.number,
             metavar="P",
             help=f"The share of living cells in a random world, 0 to 1; default: {DENSITY}.",
         ),
     ] = None,
     seed: Annotated[
-        int | None, console.whole_option("--seed", help="Where a random world comes from.")
+        int | None, options.whole_option("--seed", help="Where a random world comes from.")
     ] = None,
-    visualize: console.Visualize = None,
-    still: console.Still = None,
-    cast: console.Cast = None,
-    time: console.Clock = "real",
-    summary: console.Summary = None,
+    visualize: options.Visualize = None,
+    still: options.Still = None,
+    cast: options.Cast = None,
+    time: options.Clock = "real",
+    summary: options.Summary = None,
 ) -> None:
     """Run the experiment from the command line; the exit code is 1 if a step was wrong."""
     try:
@@ -82,15 +78,13 @@ def conway(
             density=DENSITY if density is None else density,
             seed=console.some_seed() if seed is None else seed,
         )
-        console.check_clock(time)
+        options.check_clock(time)
     except ValueError as error:
         _console.refuse(f"--{error}")
     for option, value in (("--density", density), ("--seed", seed)):
         if value is not None and pattern != RANDOM:
             _console.refuse(f"{option} is for --pattern {RANDOM}, got --pattern {pattern}")
-    _console.check_files(
-        {"--summary": None if summary == "-" else summary, "--still": still, "--cast": cast}
-    )
+    _console.check_files(options.files_to_write(summary, still, cast))
     if shown := showing(visualize, still, cast):
         view = ConwayView(config, shown)
         experiment = Conway(config, view.run, view.grid.states)

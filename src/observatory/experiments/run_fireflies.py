@@ -5,25 +5,22 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
+from observatory.experiments.command import take_ctrl_c
 
 if __name__ == "__main__":
-    # Ctrl-C while the imports below are under way ends the program like any other Ctrl-C. At once:
-    # an exception could get lost in what is being imported.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    take_ctrl_c()  # before the imports below, which take a while
 
 import asyncio
+import sys
 import typing
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from cascade.control import LocalControl, control_from_environment, is_switched_on
 from cascade.errors import MissingExtraError
 from cascade.ports import Connector
 from cascade.spec.checks import check_whole
-from observatory.experiments import console
+from observatory.experiments import console, fireflies_options, options
+from observatory.experiments.assembling import assembled, steering
 from observatory.experiments.calculated import ENGINES, Engine
 from observatory.experiments.checks import check_positive
 from observatory.experiments.conducting import conduct
@@ -35,17 +32,14 @@ from observatory.experiments.config import (
     Model,
     usual_topology,
 )
-from observatory.experiments.fireflies import Fireflies
 from observatory.experiments.recorder import Summary
-from observatory.experiments.report import print_moment, print_summary
+from observatory.experiments.report import print_summary
 from observatory.experiments.strict import EXIT_CODE, TooLateError
-from observatory.experiments.view import FirefliesView
-from observatory.experiments.web_view import Web, WebCommand, WebView, open_page, together
+from observatory.experiments.web_view import Web, WebCommand, open_page
 from observatory.extras import require
 from observatory.monitors.aggregator import MetricsAggregator
 from observatory.networking.topology import Topology, moore_neighbors
-from observatory.visualization.palette import PaletteFunction, Palettes
-from observatory.visualization.terminal import can_show
+from observatory.visualization.palette import PALETTE_NAMES, PALETTES, PaletteFunction, Palettes
 
 # isort: split
 import typer  # after the settings, which say what is missing
@@ -63,14 +57,6 @@ __all__ = [
 get_neighbors = moore_neighbors
 """The neighbours of an agent on the torus."""
 
-PALETTES: dict[str, PaletteFunction] = {
-    "firefly": Palettes.firefly,
-    "ember": Palettes.ember,
-    "ice": Palettes.ice,
-    "grey": Palettes.grey,
-}
-PALETTE_NAMES = ", ".join(PALETTES)
-LINES_ON_VIRTUAL_TIME = 60
 _console = console.Console("fireflies")
 
 
@@ -165,7 +151,7 @@ async def run_experiment(
     )
     virtual = getattr(asyncio.get_running_loop(), "virtual", False)
     aggregator = None if log is None else MetricsAggregator(log)
-    experiment = _experiment(
+    experiment = assembled(
         config,
         visualize,
         palette_func,
@@ -176,66 +162,12 @@ async def run_experiment(
         engine,
         record=record,
         strict=strict,
-        control=_control(False, None, "virtual" if virtual else "real", engine),
+        control=steering(False, None, "virtual" if virtual else "real", engine),
     )
     if aggregator is None:
         return await experiment.run()
     with aggregator:
         return await experiment.run()
-
-
-def _experiment(
-    config: FirefliesConfig,
-    visible: bool,
-    palette_func: PaletteFunction,
-    files: dict[str, str | Path | None],
-    virtual: bool,
-    log: MetricsAggregator | None,
-    connector: Connector | None = None,
-    engine: Engine = "agents",
-    *,
-    record: str | Path | None = None,
-    strict: float | None = None,
-    control: Connector | None = None,
-    page: WebView | None = None,
-) -> Fireflies:
-    terminal = visible and can_show(sys.stdout, os.environ)
-    view = None
-    if terminal or any(files.values()):
-        view = FirefliesView(config, palette_func, terminal=terminal, log=log, **files)
-    interval = max(1.0, config.duration / LINES_ON_VIRTUAL_TIME) if virtual else 1.0
-    return ENGINES[engine](
-        config,
-        log=log,
-        connector=connector,
-        watch=print_moment if visible and not terminal else None,
-        watch_interval=interval,
-        view=together([each.run for each in (view, page) if each is not None]),
-        record=record,
-        strict=strict,
-        control=control,
-    )
-
-
-def _control(wanted: bool, name: str | None, time: str, engine: str) -> LocalControl | None:
-    """Return by what the agents can be steered, if that is wanted.
-
-    Raises:
-        ValueError: the name is none, or there are no agents, or no sockets on that clock.
-    """
-    steerable = ENGINES[engine].steerable
-    if not wanted and name is None:
-        # The switch in the environment is for agents on real time alone.
-        wanted = is_switched_on() and time == "real" and steerable
-        return control_from_environment() if wanted else None
-    if not steerable:
-        raise ValueError("control must be left out with --engine reference: it has no agents")
-    if time == "virtual":
-        raise ValueError("control needs --time real")
-    try:
-        return LocalControl(name)
-    except ValueError as error:
-        raise ValueError(f"control-{error}") from None
 
 
 app = console.application()
@@ -244,129 +176,30 @@ app = console.application()
 
 @app.command(cls=WebCommand, help="Fireflies, each an agent with its own engine, fall into step.")
 def fireflies(
-    agents: Annotated[
-        int, console.whole_option("--agents", help="How many agents there are.")
-    ] = NUM_AGENTS,
-    limit: Annotated[
-        int | None,
-        console.whole_option(
-            "--limit", "--concurrency-limit", help="How many may be in a step at once."
-        ),
-    ] = None,
-    limit_holds: Annotated[
-        str,
-        typer.Option(
-            "--limit-holds",
-            help="step: a slot is held for a whole step; "
-            "awake: it is given back while an agent waits.",
-        ),
-    ] = "step",
-    period: Annotated[
-        float, console.seconds_option("--period", help="Seconds from flash to flash.")
-    ] = PERIOD,
-    nudge: Annotated[
-        float, console.seconds_option("--nudge", help="Seconds a heard flash advances the phase.")
-    ] = 0.2,
-    topology: Annotated[
-        str | None,
-        typer.Option(
-            "--topology",
-            help="Who hears whom: torus, ring or complete. "
-            "Default: torus, and complete for kuramoto.",
-        ),
-    ] = None,
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            help="What a flash does. fixed: it advances the phase by the nudge; "
-            "mirollo-strogatz: it lifts a concave state by nudge/period; kuramoto: nothing, "
-            "phases are pulled by their mean.",
-        ),
-    ] = "fixed",
-    dissipation: Annotated[
-        float | None,
-        typer.Option(
-            "--dissipation",
-            parser=console.number,
-            metavar="B",
-            help="How concave that state is. Default: 3.",
-        ),
-    ] = None,
-    coupling: Annotated[
-        float | None,
-        typer.Option(
-            "--coupling",
-            parser=console.number,
-            metavar="K",
-            help="How strong that pull is, in radians per second. Default: 2.",
-        ),
-    ] = None,
-    half_width: Annotated[
-        float | None,
-        typer.Option(
-            "--half-width",
-            parser=console.number,
-            metavar="G",
-            help="Half the width of the frequencies in it, in radians per second. Default: 0.5.",
-        ),
-    ] = None,
-    engine: Annotated[
-        str,
-        typer.Option(
-            "--engine",
-            help="agents, or reference: the calculation that they are compared with.",
-        ),
-    ] = "agents",
-    duration: Annotated[
-        float, console.seconds_option("--duration", help="Seconds the experiment lasts.")
-    ] = 3000.0,
-    visualize: Annotated[
-        bool | None,
-        typer.Option(
-            "--visualize/--no-visualize",
-            help="Show it: in a terminal as a picture, elsewhere as lines. "
-            "Default: when stdout is a terminal.",
-        ),
-    ] = None,
-    palette: Annotated[
-        str, typer.Option("--palette", help=f"Its colours: {PALETTE_NAMES}.")
-    ] = "firefly",
-    still: console.Still = None,
-    cast: console.Cast = None,
-    record: Annotated[
-        str | None,
-        typer.Option(
-            "--record",
-            metavar="FILE",
-            help="Keep every flash and the metrics, to replay and to plot (Arrow).",
-        ),
-    ] = None,
-    strict: Annotated[
-        float | None,
-        typer.Option(
-            "--strict",
-            parser=console.number,
-            metavar="MS",
-            help="End with exit code 3 when lateness p99 passes so many milliseconds of real time.",
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None, console.whole_option("--seed", help="Where the phases come from.")
-    ] = None,
-    time: console.Clock = "real",
-    control: Annotated[
-        bool, typer.Option("--control", help="Let `cascade ps`, `limit` and others reach it.")
-    ] = False,
-    control_name: Annotated[
-        str | None,
-        typer.Option("--control-name", metavar="NAME", help="What it is called there."),
-    ] = None,
-    summary: console.Summary = None,
-    log: Annotated[
-        str | None,
-        typer.Option("--log", metavar="FILE", help="Write metrics as JSON lines."),
-    ] = None,
+    agents: options.Agents = NUM_AGENTS,
+    limit: fireflies_options.Limit = None,
+    limit_holds: fireflies_options.LimitHolds = "step",
+    period: fireflies_options.Period = PERIOD,
+    nudge: fireflies_options.Nudge = 0.2,
+    topology: fireflies_options.Topology = None,
+    model: fireflies_options.Model = "fixed",
+    dissipation: fireflies_options.Dissipation = None,
+    coupling: fireflies_options.Coupling = None,
+    half_width: fireflies_options.HalfWidth = None,
+    engine: fireflies_options.Engine = "agents",
+    duration: fireflies_options.Duration = 3000.0,
+    visualize: fireflies_options.Visualize = None,
+    palette: fireflies_options.Palette = "firefly",
+    still: options.Still = None,
+    cast: options.Cast = None,
+    record: fireflies_options.Record = None,
+    strict: fireflies_options.Strict = None,
+    seed: fireflies_options.Seed = None,
+    time: options.Clock = "real",
+    control: fireflies_options.Control = False,
+    control_name: fireflies_options.ControlName = None,
+    summary: options.Summary = None,
+    log: fireflies_options.Log = None,
     web: Web = None,
 ) -> None:
     """Run the experiment from the command line."""
@@ -385,7 +218,7 @@ def fireflies(
             coupling=coupling,
             half_width=half_width,
         )
-        console.check_clock(time)
+        options.check_clock(time)
         if strict is not None:
             check_positive("strict", strict, "milliseconds")
         if engine not in ENGINES:
@@ -407,7 +240,7 @@ def fireflies(
         except MissingExtraError as error:
             _console.refuse(str(error))
     try:
-        experiment = _experiment(
+        experiment = assembled(
             config,
             visible,
             PALETTES[palette],
@@ -417,19 +250,13 @@ def fireflies(
             engine=typing.cast(Engine, engine),
             record=record,
             strict=None if strict is None else strict / 1000,
-            control=_control(control, control_name, time, engine),
+            control=steering(control, control_name, time, engine),
             page=page,
         )
     except ValueError as error:
         _console.refuse(f"--{error}")
     _console.check_files(
-        {
-            "--summary": None if summary == "-" else summary,
-            "--still": still,
-            "--cast": cast,
-            "--record": record,
-            "--log": log,
-        }
+        options.files_to_write(summary, still, cast) | {"--record": record, "--log": log}
     )
     if aggregator is not None:
         assert log is not None

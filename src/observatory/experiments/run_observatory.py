@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
+from observatory.experiments.command import take_ctrl_c
 
 if __name__ == "__main__":
-    # Ctrl-C while the imports below are under way ends the program like any other Ctrl-C. At once:
-    # an exception could get lost in what is being imported.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    take_ctrl_c()  # before the imports below, which take a while
 
 from collections.abc import Mapping
 from difflib import get_close_matches

@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
+from observatory.experiments.command import take_ctrl_c
 
 if __name__ == "__main__":
-    # Ctrl-C while the imports below are under way ends the program like any other Ctrl-C. At once:
-    # an exception could get lost in what is being imported.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    take_ctrl_c()  # before the imports below, which take a while
 
+import os
 from pathlib import Path
 from typing import Annotated
 
-from observatory.experiments import console
+from observatory.experiments import console, options
 from observatory.experiments.opening import check_installed, open_record
 
 # isort: split
@@ -35,9 +33,8 @@ def plot(
     file: Annotated[str, typer.Argument(metavar="FILE", help="What --record has written.")],
     out: Annotated[
         str | None,
-        typer.Option(
+        options.file_option(
             "--out",
-            metavar="FILE",
             help="Where to draw it, ending in .svg or .png. Default: the record's name and .svg.",
         ),
     ] = None,

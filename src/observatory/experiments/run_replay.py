@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
+from observatory.experiments.command import take_ctrl_c
 
 if __name__ == "__main__":
-    # Ctrl-C while the imports below are under way ends the program like any other Ctrl-C. At once:
-    # an exception could get lost in what is being imported.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    take_ctrl_c()  # before the imports below, which take a while
 
 import math
+import os
+import sys
 from typing import TYPE_CHECKING, Annotated
 
-from observatory.experiments import console
+from observatory.experiments import console, options
 from observatory.experiments.opening import open_record
 from observatory.experiments.report import print_moment
 from observatory.visualization.terminal import can_show
@@ -43,11 +41,8 @@ def replay(
     file: Annotated[str, typer.Argument(metavar="FILE", help="What --record has written.")],
     speed: Annotated[
         float,
-        typer.Option(
-            "--speed",
-            parser=console.number,
-            metavar="X",
-            help="How many of its seconds go by in a second, at first.",
+        options.number_option(
+            "--speed", metavar="X", help="How many of its seconds go by in a second, at first."
         ),
     ] = 1.0,
 ) -> None:

@@ -5,22 +5,20 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
+from observatory.experiments.command import take_ctrl_c
 
 if __name__ == "__main__":
-    # Ctrl-C while the imports below are under way ends the program like any other Ctrl-C. At once:
-    # an exception could get lost in what is being imported.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    take_ctrl_c()  # before the imports below, which take a while
 
+import os
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 from cascade.errors import MissingExtraError
 from cascade.spec.checks import check_whole, shown
-from observatory.experiments import console
+from observatory.experiments import console, options
 from observatory.experiments.sweep import figure
 from observatory.experiments.sweep.axes import read_axis, read_fixed
 from observatory.experiments.sweep.plan import Run, Sweep
@@ -65,14 +63,14 @@ def sweep(
         typer.Option("--set", metavar="NAME=VALUE", help="Give another setting one value."),
     ] = None,
     replications: Annotated[
-        int, console.whole_option("--replications", help="How often each point is run.")
+        int, options.whole_option("--replications", help="How often each point is run.")
     ] = 1,
     seed: Annotated[
-        int, console.whole_option("--seed", help="Where the seeds of the replications come from.")
+        int, options.whole_option("--seed", help="Where the seeds of the replications come from.")
     ] = 0,
     jobs: Annotated[
         int | None,
-        console.whole_option(
+        options.whole_option(
             "--jobs", help="How many runs at once. Default: as many as there are processors."
         ),
     ] = None,

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observatory.experiments.config import FirefliesConfig
-from observatory.experiments.fireflies import Fireflies, Moment
+from observatory.experiments.fireflies import Fireflies
+from observatory.experiments.moment import Moment
 from observatory.experiments.recent import Recent
 from observatory.experiments.recorder import Recorder
 from observatory.experiments.showing import Showing

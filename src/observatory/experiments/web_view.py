@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cascade.errors import MissingExtraError
-from observatory.experiments.console import Console, whole
+from observatory.experiments.console import Console
 from observatory.experiments.fireflies import Fireflies, View
 from observatory.experiments.fireflies_stage import FirefliesStage
+from observatory.experiments.options import whole
 from observatory.experiments.until_first import until_first
 from observatory.visualization.palette import PaletteFunction, Palettes
 

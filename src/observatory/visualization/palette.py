@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -97,3 +97,13 @@ class Palettes:
     def order(order: NDArray[np.float64]) -> NDArray[Any]:
         """Order parameters: dark where all are at odds, over red to light where all are in step."""
         return _order(order)
+
+
+PALETTES: Mapping[str, PaletteFunction] = {
+    "firefly": Palettes.firefly,
+    "ember": Palettes.ember,
+    "ice": Palettes.ice,
+    "grey": Palettes.grey,
+}
+"""The palettes by their names."""
+PALETTE_NAMES = ", ".join(PALETTES)

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Coroutine
 from typing import Any
 
-from cascade.quiet import QuietLog
 from cascade.web import require
 from cascade.web.conversation import converse, encode
-from cascade.web.files import routes_of
 from cascade.web.outbox import Outbox
-from cascade.web.server import LocalServer
+from cascade.web.site import Site
 from observatory.web.broadcast import Broadcast
 from observatory.web.stage import Stage
 
 require()
 
-from starlette.applications import Starlette  # noqa: E402 - after the line that says what is missing
-from starlette.routing import WebSocketRoute  # noqa: E402
-from starlette.websockets import WebSocket  # noqa: E402
+from starlette.websockets import WebSocket  # noqa: E402 - after the line that says what is missing
 
 MOST_WATCHERS = 16
 """How many pages may watch at the same time."""
@@ -28,11 +23,10 @@ FILES = {
     "/": "stage.html",
     "/stage.js": "stage.js",
     "/stage.css": "stage.css",
-    "/icon.svg": "icon.svg",
 }
 
 
-class Theatre:
+class Theatre(Site):
     """Serves the page of a stage to this machine.
 
     Args:
@@ -44,46 +38,26 @@ class Theatre:
     """
 
     def __init__(self, port: int = 0) -> None:
-        application = Starlette(
-            routes=[
-                *routes_of("observatory.web.pages", FILES),
-                WebSocketRoute("/socket", self._socket),
-            ]
-        )
-        self.server = LocalServer(application, port)
-        """Who is let in, and where."""
+        super().__init__("observatory.web", FILES, MOST_WATCHERS, port)
         self.broadcast: Broadcast | None = None
         """What is shown; None before it begins."""
         self._stage: Stage | None = None
-        self._log = QuietLog(time.monotonic, "observatory.web")
-
-    @property
-    def url(self) -> str:
-        """The address of the page, with the token."""
-        return self.server.url
-
-    def close(self) -> None:
-        """Give the port back, if its server hasn't done that."""
-        self.server.close()
 
     def parts(self, stage: Stage) -> list[Coroutine[Any, Any, None]]:
         """Return what has to run side by side to show a stage, each of them without end."""
         self._stage, self.broadcast = stage, Broadcast(stage)
         return [self.broadcast.run(), self.server.run()]
 
-    async def _socket(self, socket: WebSocket) -> None:
+    async def talk(self, socket: WebSocket) -> None:
+        """Show it the stage, and hear what is to be set."""
         stage, broadcast = self._stage, self.broadcast
         assert stage is not None
         assert broadcast is not None
-        if broadcast.watchers >= MOST_WATCHERS:
-            await socket.close(1013)
-            return
-        await socket.accept()
         outbox = Outbox()
         await outbox.say(encode({"hello": _introduced(stage)}))
         broadcast.join(outbox)
         try:
-            await converse(socket, outbox, self._hear, self._log)
+            await converse(socket, outbox, self._hear, self.log)
         finally:
             broadcast.leave(outbox)
 

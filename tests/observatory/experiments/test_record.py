@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from cascade.errors import MissingExtraError
 from cascade.testing import run_virtual
 from observatory.experiments import run_fireflies
+from observatory.experiments.calculated import Calculated
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.fireflies import Fireflies, Moment
 from observatory.experiments.run_fireflies import run_experiment
@@ -60,6 +61,17 @@ def test_a_record_holds_the_flashes_and_what_was_seen(tmp_path: Path, limit: int
     assert np.isnan(record.samples["active"]).all() == (limit is None)
     # As a patch is in step with itself before all are with each other.
     assert record.samples["local_order"].mean() > record.samples["order_parameter"].mean()
+
+
+def test_so_does_that_of_a_calculation_up_to_its_last_instant(tmp_path: Path) -> None:
+    config = replace(
+        SMALL, num_agents=100, duration=3.19
+    )  # the calculation goes on ten times a period
+    summary = run_virtual(Calculated(config, record=tmp_path / "record").run())
+    record = read_record(tmp_path / "record")
+    assert record.complete
+    assert len(record.times) == summary.flashes
+    assert digest(record) == summary.digest
 
 
 def test_its_header_tells_what_was_run(tmp_path: Path) -> None:

@@ -3,41 +3,11 @@
 // The page of all programs that can be steered. What is chosen here is told to the server, which
 // sends what there is to be seen of it, twice a second.
 
-const RETRY = 1000;
 const STATES = ["running", "waiting", "succeeded", "failed", "cancelled", "skipped"];
 
-const at = (id) => document.getElementById(id);
 const picture = new GraphPicture(at("graph"));
-let socket = null;
 let chosen = { program: null, run: null };
 let shape = null;
-
-function connect() {
-  if (socket !== null || document.hidden) return;
-  const address = new URL("socket", location.href);
-  address.protocol = "ws:";
-  socket = new WebSocket(address);
-  socket.onopen = () => {
-    said("connected");
-    choose(chosen);
-  };
-  socket.onmessage = (event) => heard(JSON.parse(event.data));
-  socket.onclose = () => {
-    socket = null;
-    if (document.hidden) return;
-    said("the server has ended, or can't be reached", true);
-    setTimeout(connect, RETRY);
-  };
-}
-
-function said(text, lost = false) {
-  at("connection").textContent = text;
-  at("connection").classList.toggle("lost", lost);
-}
-
-function send(message) {
-  if (socket !== null && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
-}
 
 function choose(choice) {
   chosen = choice;
@@ -52,12 +22,11 @@ function heard(message) {
     at("left-out").textContent =
       nodes || edges ? `left out: ${nodes} more nodes and ${edges} more edges` : "";
   } else if (message.programs) show(message);
-  else tell(message);
+  else answered(message);
 }
 
-function tell(message) {
-  at("effect").textContent = message.effect ?? message.error;
-  at("effect").classList.toggle("refused", "error" in message);
+function answered(message) {
+  tell(message);
   at("undo").textContent = message.undo ? `undo: ${message.undo}` : "";
 }
 
@@ -275,8 +244,11 @@ at("legend").append(
     return sample;
   }),
 );
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden && socket !== null) socket.close();
-  else connect();
+keepConnected({
+  opened: () => {
+    said("connected");
+    choose(chosen);
+  },
+  heard,
+  lost: "the server has ended, or can't be reached",
 });
-connect();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 
@@ -61,10 +62,8 @@ class Setting:
             if text.lower() in ("true", "false"):
                 return text.lower() == "true"
         elif self.kind is not str:
-            try:
+            with suppress(ValueError):  # told below
                 return self.exact(self.kind(text))
-            except ValueError:
-                pass
         elif text:
             return text
         raise ValueError(f"{self.name} must be {self.valid}, got {shown(text)}")

@@ -5,48 +5,21 @@
 
 const COURSE_POINTS = 1200;
 const RATE_SPAN = 2000; // milliseconds over which frames are counted
-const RETRY = 1000;
 
-const at = (id) => document.getElementById(id);
 const picture = at("picture");
 const pen = picture.getContext("2d");
 const course = { points: [] };
 const inputs = new Map();
 const drawnAt = [];
 
-let socket = null;
 let image = null;
 let colours = null;
 let latest = null;
 
-function connect() {
-  if (socket !== null || document.hidden) return;
-  const address = new URL("socket", location.href);
-  address.protocol = "ws:";
-  socket = new WebSocket(address);
-  socket.binaryType = "arraybuffer";
-  socket.onopen = () => said("watching");
-  socket.onmessage = (event) => {
-    if (typeof event.data === "string") heard(JSON.parse(event.data));
-    else latest = new Uint8Array(event.data, 4);
-  };
-  socket.onclose = () => {
-    socket = null;
-    if (document.hidden) return;
-    said("the experiment has ended, or can't be reached", true);
-    setTimeout(connect, RETRY);
-  };
-}
-
-function said(text, lost = false) {
-  at("connection").textContent = text;
-  at("connection").classList.toggle("lost", lost);
-}
-
 function heard(message) {
   if (message.hello) begin(message.hello);
   else if (message.status) show(message);
-  else tell(message.effect ?? message.error, "error" in message);
+  else tell(message);
 }
 
 function begin(hello) {
@@ -89,12 +62,12 @@ function control(each) {
   const button = document.createElement("button");
   button.textContent = "Set";
   button.type = "button";
-  const send = () => set(each.name, input.value === "" ? null : Number(input.value));
-  button.onclick = send;
+  const setIt = () => set(each.name, input.value === "" ? null : Number(input.value));
+  button.onclick = setIt;
   input.onkeydown = (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
-    send();
+    setIt();
     input.blur();
   };
   label.append(name, input, button);
@@ -102,13 +75,7 @@ function control(each) {
 }
 
 function set(name, value) {
-  if (socket !== null && socket.readyState === WebSocket.OPEN)
-    socket.send(JSON.stringify({ set: name, to: value }));
-}
-
-function tell(text, refused) {
-  at("effect").textContent = text;
-  at("effect").classList.toggle("refused", refused);
+  send({ set: name, to: value });
 }
 
 function show({ status, dropped, dropped_by_all, watchers }) {
@@ -183,10 +150,12 @@ function draw(now) {
   drawnAt.push(now);
 }
 
-document.addEventListener("visibilitychange", () => {
-  // Nothing is made or sent for a page that nobody sees.
-  if (document.hidden && socket !== null) socket.close();
-  else connect();
+keepConnected({
+  opened: () => said("watching"),
+  heard,
+  received: (bytes) => {
+    latest = new Uint8Array(bytes, 4);
+  },
+  lost: "the experiment has ended, or can't be reached",
 });
-connect();
 requestAnimationFrame(draw);
