@@ -9,6 +9,8 @@ CHANNEL = "observatory/networking/direct_channel.py"
 SHAPES = "observatory/networking/topology.py"
 MONITOR = "observatory/monitors/convergence.py"
 FIREFLIES = "observatory/experiments/fireflies.py"
+COLLECTOR = "observatory/experiments/collector.py"
+ASSEMBLING = "observatory/experiments/assembling.py"
 PROGRAM = "observatory/experiments/run_fireflies.py"
 PLAN = "observatory/experiments/sweep/plan.py"
 TERMINAL = "observatory/visualization/terminal.py"
@@ -89,14 +91,14 @@ OBSERVATORY_MUTANTS = (
     ),
     Mutant(
         "the collector stops all agents now and then",
-        FIREFLIES,
+        COLLECTOR,
         "    gc.disable()\n",
         "",
         f"{EXPERIMENT}::test_the_collector_rests_meanwhile_and_is_put_back_as_it_was",
     ),
     Mutant(
         "the collector stays off when the experiment is over",
-        FIREFLIES,
+        COLLECTOR,
         "        if enabled:\n            gc.enable()",
         "        pass",
         f"{EXPERIMENT}::test_the_collector_rests_meanwhile_and_is_put_back_as_it_was",
@@ -159,7 +161,7 @@ OBSERVATORY_MUTANTS = (
     ),
     Mutant(
         "codes are written into a pipe",
-        PROGRAM,
+        ASSEMBLING,
         "    terminal = visible and can_show(sys.stdout, os.environ)",
         "    terminal = bool(visible)",
         f"{RUNNING}::test_no_visualize_prints_no_lines_and_visualize_lines_with_a_bar",
