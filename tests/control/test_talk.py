@@ -216,3 +216,9 @@ class TestOnALoop:
                 await end.ask("ps")
 
         asyncio.run(main())
+
+
+@pytest.mark.parametrize("amount", [float("nan"), float("inf"), {1}, object()])
+def test_what_cannot_be_sent_is_refused_before_it_is(amount: Any) -> None:
+    with pytest.raises(ControlError, match="must hold text, finite numbers, lists and dicts"):
+        Talk("program", 1.0).question("limit", {"resource": "slot", "amount": amount})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ def limit_order(what: str, duration: str | None = None) -> tuple[str, dict[str, 
         return "rule", {**said, "scope": name, "type": "concurrency", "params": {"limit": limit}}
     amount = None
     if text != "none":
-        amount = _parsed(float, "AMOUNT must be a number or none, got", text)
+        amount = _parsed(_finite, "AMOUNT must be a number or none, got", text)
     return "limit", {**said, "resource": name, "amount": amount}
 
 
@@ -69,6 +70,15 @@ def limit_order_in_a_line(line: str) -> tuple[str, dict[str, Any]]:
     """
     timed = _WITH_TIME.fullmatch(line)
     return limit_order(line.strip()) if timed is None else limit_order(timed[1].strip(), timed[2])
+
+
+def burst_of(text: str) -> float:
+    """Return how many may start at once.
+
+    Raises:
+        WrongUse: it is no number.
+    """
+    return float(_parsed(_finite, "--burst must be a number, got", text))
 
 
 def is_scope(name: str) -> bool:
@@ -94,6 +104,13 @@ def time_said(duration: str | None) -> dict[str, Any]:
         WrongUse: it is no duration.
     """
     return {} if duration is None else {"for": _parsed(seconds_of, "--for", duration)}
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _parsed(parse: Callable[[str], Any], what: str, text: str) -> Any:

@@ -44,10 +44,15 @@ class Talk:
         """Return a question as a line.
 
         Raises:
-            ControlError: it is too long.
+            ControlError: it is too long, or holds what can't be sent.
         """
         self._latest = next(self._numbers)
-        line = encode({"do": command, **said, "id": self._latest})
+        try:
+            line = encode({"do": command, **said, "id": self._latest})
+        except (TypeError, ValueError, RecursionError):
+            raise ControlError(
+                f"a command must hold text, finite numbers, lists and dicts, got {shown(said)}"
+            ) from None
         if len(line) > LARGEST:
             raise ControlError(f"a command must be of at most {LARGEST} bytes, got {len(line)}")
         return line
