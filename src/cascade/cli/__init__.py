@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 
 from cascade.errors import MissingExtraError
@@ -27,6 +28,13 @@ def main() -> None:
         app(prog_name="cascade")
     except KeyboardInterrupt:  # before there is a command that could tell of it
         raise SystemExit(130) from None
+    except OSError as error:
+        # Without the name of a file it is of what was printed, such as a help text.
+        what = error if error.filename else f"the output can't be written: {error.strerror}"
+        print(f"error: {what}", file=sys.stderr)
+        # What is still buffered has nowhere to go, and mustn't fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
 
 
 def require() -> None:
