@@ -15,7 +15,7 @@ import cascade as cs
 from cascade.runtime.timers import wait_until
 from cascade.spec.checks import check_whole
 from observatory.agents.customer import DOORS, SLOT, State, customer_agent
-from observatory.experiments.checks import check_positive, check_seed
+from observatory.experiments.checks import check_limit, check_positive, check_seed
 from observatory.experiments.experiment import Experiment
 from observatory.networking.topology import most_square
 from observatory.percentiles import percentiles
@@ -50,7 +50,7 @@ class BottleneckConfig:
         check_whole("agents", self.agents, 1)
         if self.agents > MOST_AGENTS:
             raise ValueError(f"agents must be at most {MOST_AGENTS}, got {self.agents}")
-        check_whole("slots", self.slots, 1)
+        check_limit("slots", self.slots)
         for name in ("think", "work", "duration"):
             check_positive(name, getattr(self, name))
         check_seed(self.seed)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascade.spec.checks import check_finite, check_whole
-from observatory.experiments.checks import check_seed
+from observatory.experiments.checks import check_limit, check_seed
 from observatory.reference.conway import World
 
 RANDOM = "random"
@@ -65,7 +65,7 @@ class ConwayConfig:
         if check_finite("interval", self.interval) < 0:
             raise ValueError(f"interval must be ≥ 0 seconds, got {self.interval!r}")
         if self.limit is not None:
-            check_whole("limit", self.limit, 1)
+            check_limit("limit", self.limit)
         if self.pattern != RANDOM and self.pattern not in PATTERNS:
             raise ValueError(f"pattern must be one of {PATTERN_NAMES}, got {self.pattern!r}")
         if not 0 <= check_finite("density", self.density) <= 1:
