@@ -24,6 +24,7 @@ CHILDREN = "cascade.child_groups"
 RULES: dict[str, tuple[str, ...]] = {
     "cascade.errors": (),
     CHILDREN: (),
+    "cascade.standard_streams": (),
     "cascade.spec": ("cascade.errors",),
     "cascade.graph": ("cascade.errors", "cascade.spec"),
     "cascade.ports": ("cascade.errors", "cascade.spec", "cascade.graph"),
@@ -91,6 +92,7 @@ PUBLIC: dict[str, set[str] | None] = {
     "cascade.runtime.resource_manager": {"ResourceManager"},
     "cascade.runtime.bus": {"MessageBus"},
     "cascade.spec.checks": None,
+    "cascade.standard_streams": None,
     "cascade.spec.resource": {"resource"},
     "cascade.spec.constraint": {"GlobalConstraint"},
     "cascade.connectors.local": {"LocalBusConnector", "LocalBroker"},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -368,6 +370,17 @@ greedy = late().with_constraints(gpu=2)
         assert result.exit_code == 2
         assert "Draw a workflow." in result.output
         assert "error" not in result.output
+
+    @pytest.mark.parametrize(
+        ("closed", "printed"), [("<&-", b"1\n"), ("2>&-", b"1\n"), ("<&- >&- 2>&-", b"")]
+    )
+    def test_streams_that_are_closed_are_no_trouble(
+        self, tmp_path: Path, closed: str, printed: bytes
+    ) -> None:
+        file = write(tmp_path, "value = cs.task(mode='inline')(lambda: 1)()")
+        command = shlex.join([sys.executable, "-m", "cascade.cli", "run", str(file)])
+        ended = subprocess.run(["sh", "-c", f"{command} {closed}"], capture_output=True, timeout=60)
+        assert (ended.returncode, ended.stdout) == (0, printed)
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
     def test_an_output_that_cant_be_written_is_one_line(self, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 
 from cascade.errors import MissingExtraError
+from cascade.standard_streams import open_closed_streams
 
 NEEDED = ("typer", "rich")
 """The packages that the extra `cli` brings."""
@@ -17,6 +18,7 @@ def main() -> None:
 
     Without the packages of the extra it says so in one line, and ends with code 2.
     """
+    open_closed_streams()
     try:
         require()
     except MissingExtraError as error:

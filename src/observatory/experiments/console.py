@@ -16,7 +16,9 @@ from contextvars import ContextVar
 from typing import Annotated, Any, NoReturn
 
 from cascade import testing
+from cascade.errors import ControlError
 from cascade.spec.checks import shown
+from cascade.standard_streams import open_closed_streams
 from observatory.experiments.ending import EndedBySignal, until_signalled
 from observatory.extras import require
 
@@ -182,10 +184,11 @@ class Console:
 
         One line and exit code 2 for a wrong option; exit code 130 after Ctrl-C, and in the same
         way 128 and its number after another signal; exit code 1 when something can't be written,
-        or whoever reads the output has gone away.
+        whoever reads the output has gone away, or a program of the name that was given runs.
         """
         try:
             signal.signal(signal.SIGINT, _end_at_once)
+            open_closed_streams()
             if isinstance(sys.stdout, io.TextIOWrapper):
                 # The bar, in an encoding that has no blocks.
                 sys.stdout.reconfigure(errors="replace")
@@ -193,9 +196,15 @@ class Console:
             print(end="", flush=True)
         except (KeyboardInterrupt, typer.Abort):
             sys.exit(130)
+        except ControlError as error:  # the name that was given is taken
+            print(f"{self.program}: {error}", file=sys.stderr)
+            sys.exit(1)
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.EIO):
-                print(f"{self.program}: {error}", file=sys.stderr)
+                what = error.strerror or error
+                if error.filename is not None:
+                    what = f"{error.filename!r}: {what}"
+                print(f"{self.program}: {what}", file=sys.stderr)
             if sys.stdout is not None:
                 # What is still buffered has nowhere to go, and mustn't fail once more at exit.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
