@@ -222,7 +222,7 @@ class Console:
 def run(work: Coroutine[Any, Any, Any], *, virtual: bool) -> int:
     """Run an experiment in real or on virtual time, and return the exit code.
 
-    Ctrl-C and the signals that end a program cancel it; that isn't an error.
+    Ctrl-C and the other signals that end a program cancel it; that isn't an error.
     """
     factory: Callable[[], asyncio.AbstractEventLoop]
     if virtual:
@@ -234,8 +234,6 @@ def run(work: Coroutine[Any, Any, Any], *, virtual: bool) -> int:
             factory = asyncio.new_event_loop
         else:
             factory = uvloop.new_event_loop
-    if signal.getsignal(signal.SIGINT) is _end_at_once:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     whole = until_signalled(work)
     try:
         with asyncio.Runner(loop_factory=factory) as runner:

@@ -20,6 +20,16 @@ _CANCEL = b"\x18"
 """Ends an escape sequence that was cut off."""
 
 
+_taken_over: set[Terminal] = set()
+"""Those that are to be put back before the program may end."""
+
+
+def put_back_all() -> None:
+    """Put back all terminals that are taken over; for a program that ends where it stands."""
+    for terminal in list(_taken_over):
+        terminal.leave()
+
+
 class TerminalClosedError(Exception):
     """The terminal has gone away."""
 
@@ -57,15 +67,17 @@ class Terminal:
             termios.tcsetattr(self._descriptor, termios.TCSANOW, attributes)
         except termios.error as error:
             raise TerminalClosedError from error
+        _taken_over.add(self)
         self._rest = _ENTER
         self.flush()
 
     def leave(self) -> None:
         """Put everything back; what it hasn't taken yet is dropped. Again, it does nothing.
 
-        A terminal that takes nothing is waited for a second at most.
+        A terminal that takes nothing is waited for a second at most. Where a signal interrupts this,
+        it can be done again.
         """
-        before, self._before = self._before, None
+        before = self._before
         if before is None:
             return
         self._stop_waiting()
@@ -83,7 +95,9 @@ class Terminal:
                     select.select([], [self._descriptor], [], 0.05)
             termios.tcsetattr(self._descriptor, termios.TCSANOW, before)
         except (OSError, termios.error):
-            return  # it has gone away: there is nothing to put back
+            pass  # it has gone away: there is nothing to put back
+        self._before = None
+        _taken_over.discard(self)
 
     def close(self) -> None:
         """Put everything back and let go of the terminal."""

@@ -15,7 +15,12 @@ from tests.observatory.visualization.pseudo_terminal import ENTER, LEAVE, LIMIT_
 
 from cascade.testing import run_virtual
 from observatory.visualization import terminal as module
-from observatory.visualization.terminal import Terminal, TerminalClosedError, can_show
+from observatory.visualization.terminal import (
+    Terminal,
+    TerminalClosedError,
+    can_show,
+    put_back_all,
+)
 
 MUCH = b"".join(b"%07d " % number for number in range(30_000))
 """More than a terminal takes when nobody reads."""
@@ -98,6 +103,31 @@ def test_it_can_be_taken_over_again(pty: Pty, terminal: Terminal) -> None:
         terminal.leave()
         pty.check_restored()
         pty.output = b""
+
+
+def test_all_that_are_taken_over_are_put_back_at_once(pty: Pty, terminal: Terminal) -> None:
+    terminal.enter()
+    put_back_all()
+    pty.check_restored()
+    put_back_all()
+    terminal.leave()
+    pty.read(0.05)
+    pty.check_restored()
+
+
+def test_leaving_that_was_interrupted_is_done_again(
+    pty: Pty, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    terminal.enter()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(termios, "tcsetattr", interrupt)
+        terminal.leave()
+    assert termios.tcgetattr(pty.screen) != pty.before
+    put_back_all()
+    assert termios.tcgetattr(pty.screen) == pty.before
 
 
 def test_closing_leaves_it(pty: Pty) -> None:
