@@ -8,7 +8,7 @@ import select
 import termios
 from collections.abc import Mapping
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, TextIO
 
 _ENTER = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
@@ -16,6 +16,8 @@ _ENTER = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 _LEAVE = b"\x1b[m\x1b[?7h\x1b[?25h\x1b[?1049l"
 _PATIENCE = 1.0
 """Seconds that a terminal that takes nothing is waited for when it is put back."""
+_ARRIVING = 0.01
+"""Seconds that what was written last gets to arrive, while no Ctrl-C can drop it."""
 _CANCEL = b"\x18"
 """Ends an escape sequence that was cut off."""
 
@@ -63,6 +65,8 @@ class Terminal:
             self._before = termios.tcgetattr(self._descriptor)
             attributes = termios.tcgetattr(self._descriptor)
             attributes[3] &= ~(termios.ECHO | termios.ICANON)
+            # Otherwise Ctrl-C drops what is under way to the screen, such as the end of it all.
+            attributes[3] |= termios.NOFLSH
             attributes[6][termios.VMIN], attributes[6][termios.VTIME] = 1, 0
             termios.tcsetattr(self._descriptor, termios.TCSANOW, attributes)
         except termios.error as error:
@@ -74,8 +78,8 @@ class Terminal:
     def leave(self) -> None:
         """Put everything back; what it hasn't taken yet is dropped. Again, it does nothing.
 
-        A terminal that takes nothing is waited for a second at most. Where a signal interrupts this,
-        it can be done again.
+        A terminal that takes nothing is waited for a second at most. Where a signal interrupts
+        this, it can be done again.
         """
         before = self._before
         if before is None:
@@ -93,6 +97,7 @@ class Terminal:
                     rest = rest[os.write(self._descriptor, rest) :]
                 except BlockingIOError:
                     select.select([], [self._descriptor], [], 0.05)
+            sleep(_ARRIVING)
             termios.tcsetattr(self._descriptor, termios.TCSANOW, before)
         except (OSError, termios.error):
             pass  # it has gone away: there is nothing to put back
