@@ -7,10 +7,10 @@ more with flashes that take a while to send; it prints a table, and draws
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import io
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,9 +180,9 @@ def draw(cases: Sequence[Case]) -> None:
 
 def main() -> None:
     """Measure, print and draw."""
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m benchmarks.limit_and_synchrony DIR")
-    cases = asyncio.run(measured(Path(sys.argv[1])))
+    parser = argparse.ArgumentParser("python -m benchmarks.limit_and_synchrony")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="where the runs are kept")
+    cases = asyncio.run(measured(parser.parse_args().directory))
     print(table(cases))
     draw(cases)
 

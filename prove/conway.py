@@ -7,6 +7,7 @@ drift; in real time that depends on what else the machine has to do, and is only
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 from typing import Literal
@@ -48,5 +49,6 @@ def main(clock: Clock) -> int:
 
 
 if __name__ == "__main__":
-    clocks: dict[str, Clock] = {"virtual": "virtual", "real": "real"}
-    sys.exit(main(clocks[sys.argv[1]]))
+    parser = argparse.ArgumentParser("python -m prove.conway")
+    parser.add_argument("clock", choices=WORLDS)
+    sys.exit(main(parser.parse_args().clock))

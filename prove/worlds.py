@@ -6,6 +6,7 @@ ends with 1 where that doesn't hold.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 from time import process_time
@@ -106,4 +107,6 @@ PROOFS: dict[str, Callable[[], bool]] = {
 
 
 if __name__ == "__main__":
-    sys.exit(not PROOFS[sys.argv[1]]())
+    parser = argparse.ArgumentParser("python -m prove.worlds")
+    parser.add_argument("proof", choices=PROOFS)
+    sys.exit(not PROOFS[parser.parse_args().proof]())

@@ -79,6 +79,7 @@ def test_a_failing_task_raises_its_own_error_with_a_note(run: Callable[..., Any]
         run(broken())
     assert raised.value is error
     assert any("'broken'" in note for note in error.__notes__)
+    assert error.__context__ is None  # nothing else is told before it
 
 
 @everywhere

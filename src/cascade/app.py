@@ -204,11 +204,16 @@ def run(
         solver=solver,
         use_vm=use_vm,
     )
+    # Not in an except clause: every failure of a task would be told as one of looking for a loop.
+    return _run_in_thread(coroutine) if _a_loop_runs_here() else asyncio.run(coroutine)
+
+
+def _a_loop_runs_here() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(coroutine)
-    return _run_in_thread(coroutine)
+        return False
+    return True
 
 
 @contextmanager

@@ -39,6 +39,7 @@ def test_a_line_is_a_command(line: str, order: tuple[str, dict[str, Any]]) -> No
         ("slot=", "AMOUNT must be a number or none, got ''"),
         ("slot=nan", "AMOUNT must be a number or none, got 'nan'"),
         ("slot=-inf", "AMOUNT must be a number or none, got '-inf'"),
+        ("slot=1e400", "AMOUNT must be a number or none, got '1e400'"),
         ("task:x=many", "AMOUNT must be a whole number of tasks, got 'many'"),
         ("task:x=none for 10m", "none takes no --for"),
         ("slot=5 for ever", "--for must be a duration such as"),

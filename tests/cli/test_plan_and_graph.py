@@ -71,6 +71,7 @@ class TestGraph:
         file = write(tmp_path, CODE)
         result = call("graph", file, "--output", tmp_path / "no" / "picture.dot")
         assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+        assert result.stderr.endswith("picture.dot' can't be written: No such file or directory\n")
         monkeypatch.setattr(shutil, "which", lambda program: None)
         result = call("graph", file, "--format", "svg")
         assert result.exit_code == 1

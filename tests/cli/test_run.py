@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -212,6 +214,26 @@ class TestResult:
         assert call("run", file).stderr.startswith("2 tasks: 2 succeeded, in ")
         assert call("run", file, "--quiet").stderr == ""
 
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [
+            ("class Odd:\n        def __repr__(self): raise KeyError('no')\n    return Odd()",
+             "error: the result, of type Odd, can't be shown: KeyError: 'no'"),
+            ("return 10**6000", "error: the result, of type int, can't be shown: ValueError: "),
+            ("import sys; sys.stdout.close()", "error: the output can't be written: "),
+        ],
+        ids=["a repr that raises", "too many digits", "a task has closed it"],
+    )  # fmt: skip
+    def test_one_that_cant_be_shown_is_said_in_a_line(
+        self, tmp_path: Path, body: str, said: str
+    ) -> None:
+        file = write(tmp_path, f"@cs.task(mode='inline')\ndef x():\n    {body}\n")
+        with start("run", f"{file}:x", "--quiet") as process:
+            _, errors = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 1
+        assert errors.startswith(said)
+        assert "Traceback" not in errors
+
 
 class TestFailures:
     CODE = """
@@ -257,6 +279,35 @@ greedy = late().with_constraints(gpu=2)
         assert result.stderr.startswith("SyntaxError: ")
         assert f"at {file}:1" in result.stderr
 
+    def test_of_a_group_each_error_is_told(self, tmp_path: Path) -> None:
+        code = "async def bad(): raise ValueError('inner')\n"
+        code += "@cs.task\nasync def x():\n    async with asyncio.TaskGroup() as group:\n"
+        code += "        group.create_task(bad())\n"
+        file = write(tmp_path, code)
+        result = call("run", f"{file}:x", "--quiet")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.splitlines() == [
+            "ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)",
+            "  in task 'x' (node 1 of 1)",
+            f"  at {file}:6",
+            "  ValueError: inner",
+            f"    at {file}:3",
+        ]
+
+    def test_of_a_large_group_only_some_are(self, tmp_path: Path) -> None:
+        file = write(tmp_path, "raise ExceptionGroup('many', [ValueError(i) for i in range(12)])")
+        said = call("run", f"{file}:x").stderr.splitlines()
+        assert [line for line in said if "ValueError" in line] == [
+            f"  ValueError: {number}" for number in range(10)
+        ]
+        assert said[-1] == "  and 2 more"
+
+    def test_an_error_that_cant_tell_its_text(self, tmp_path: Path) -> None:
+        code = "class Odd(Exception):\n    def __str__(self): raise KeyError('no')\nraise Odd()"
+        result = call("run", f"{write(tmp_path, code)}:x")
+        assert result.exit_code == 1
+        assert result.stderr.startswith("Odd: (its text can't be told: KeyError)\n")
+
     @pytest.mark.parametrize("code", ["raise SystemExit(0)", "raise SystemExit('no')"])
     @pytest.mark.parametrize("where", ["", "def x(): ", "@cs.task\ndef x(): "])
     def test_what_leaves_the_program_has_failed(
@@ -281,11 +332,12 @@ greedy = late().with_constraints(gpu=2)
         ("wrong", "said"),
         [
             (["--limit", "gpu"], "--limit must be NAME=AMOUNT, got 'gpu'"),
+            (["--limit", "gpu=1", "--limit", "gpu=2"], "name each resource once, got 'gpu' again"),
             (["--limit", "gpu=-1"], "the amount of 'gpu' must be"),
             (["--timeout", "-1"], "--timeout must be ≥ 0 seconds, got -1"),
             (["--timeout", "long"], "--timeout must be a number of seconds, got 'long'"),
             (["--grace", "nan"], "--grace must be"),
-            (["--output", "xml"], "'xml' is not one of 'auto', 'json', 'repr', 'none'"),
+            (["--output", "xml"], "must be one of auto, json, repr, none, got 'xml'"),
             (["--limt", "gpu=1"], "--limit"),
             (["--name", "Ada"], "options of the workflow itself come after --"),
         ],
@@ -319,6 +371,17 @@ greedy = late().with_constraints(gpu=2)
         assert "Draw a workflow." in result.output
         assert "error" not in result.output
 
+    @pytest.mark.parametrize(
+        ("closed", "printed"), [("<&-", b"1\n"), ("2>&-", b"1\n"), ("<&- >&- 2>&-", b"")]
+    )
+    def test_streams_that_are_closed_are_no_trouble(
+        self, tmp_path: Path, closed: str, printed: bytes
+    ) -> None:
+        file = write(tmp_path, "value = cs.task(mode='inline')(lambda: 1)()")
+        command = shlex.join([sys.executable, "-m", "cascade.cli", "run", str(file)])
+        ended = subprocess.run(["sh", "-c", f"{command} {closed}"], capture_output=True, timeout=60)
+        assert (ended.returncode, ended.stdout) == (0, printed)
+
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
     def test_an_output_that_cant_be_written_is_one_line(self, tmp_path: Path) -> None:
         file = write(tmp_path, "value = cs.task(mode='inline')(lambda: 1)()")
@@ -328,7 +391,19 @@ greedy = late().with_constraints(gpu=2)
         ):
             _, errors = process.communicate(timeout=LIMIT_S)
         assert process.returncode == 1
-        assert errors == "error: the output can't be written: [Errno 28] No space left on device\n"
+        assert errors == "error: the output can't be written: No space left on device\n"
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["ps", "--json"]])
+    def test_so_is_one_of_help_or_a_list(self, tmp_path: Path, arguments: list[str]) -> None:
+        env = {"CASCADE_CONTROL_DIR": str(tmp_path)}
+        with (
+            Path("/dev/full").open("w") as full,
+            start(*arguments, stdout=full, env=env) as process,
+        ):
+            _, errors = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 1
+        assert errors == "error: the output can't be written: No space left on device\n"
 
     def test_a_reader_that_has_gone_is_no_news(self, tmp_path: Path) -> None:
         file = write(tmp_path, "value = cs.task(mode='inline')(lambda: 1)()")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.workflows import write
 from tests.control.worlds import LIMIT, program, until
 from typer.testing import CliRunner, Result
 
@@ -184,13 +185,17 @@ def test_one_that_does_not_answer_hides_none_of_the_others(
         (["limit", "slot=many", "-p", "one"], 2, "AMOUNT must be a number or none, got 'many'"),
         (["limit", "slot=1", "--for", "soon", "-p", "one"], 2, "--for must be a duration such as"),
         (["limit", "slot=inf", "-p", "one"], 2, "AMOUNT must be a number or none, got 'inf'"),
-        (["rate", "slot", "1/s", "--burst", "nan", "-p", "one"], 2, "--burst must be a finite"),
+        (["rate", "slot", "1/s", "--burst", "nan", "-p", "one"], 2, "--burst must be a number"),
         (["pause", "task:\udcff*", "-p", "one"], 1, r"of whole characters, got '\udcff'"),
         (["limit", "slto=1", "-p", "one"], 1, "one: refused: there is no resource slto"),
         (["limit", "task:x=1.5", "-p", "one"], 2, "AMOUNT must be a whole number"),
         (["limit", "task:x=none", "-p", "one"], 1, "no rule holds with scope task:x and type conc"),
         (["rate", "tag:x", "none", "--for", "1s", "-p", "one"], 2, "none takes no --for"),
         (["pause", "tusk:x", "-p", "one"], 1, "scope must be one of"),
+        (["rate", "tag:x", "1/s", "--burst", "nan"], 2, "--burst must be a number, got 'nan'"),
+        (["rate", "slot", "1/s", "--burst", "many"], 2, "--burst must be a number, got 'many'"),
+        (["rules", "--log", "--last", "0"], 2, "must be a whole number ≥ 1, got '0'"),
+        (["ui", "--port", "http"], 2, "must be a whole number ≥ 0, got 'http'"),
         (["ps", "--nonsense"], 2, "no such option"),
         (["pause", "-p", "three"], 1, "no program with the name 'three' can be reached"),
     ],
@@ -202,6 +207,16 @@ def test_what_cannot_be_done_is_said_in_a_line(
     assert done.exit_code == code
     assert problem in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_runs(
+    programs: None, tmp_path: Path
+) -> None:
+    file = write(tmp_path, "value = cs.task(mode='inline')(lambda: 1)()")
+    done = cascade("run", "--control-name", "one", str(file))
+    assert (done.exit_code, done.stdout) == (2, "")
+    problem = "--control-name must be one that no running program has, got 'one'"
+    assert done.stderr == f"error: {problem}\n"
 
 
 def test_without_programs_it_says_how_to_have_one(

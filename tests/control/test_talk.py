@@ -225,14 +225,12 @@ class TestOnALoop:
         asyncio.run(main())
 
 
-@pytest.mark.parametrize(
-    ("said", "problem"),
-    [
-        ({"amount": float("nan")}, "numbers of a command must be finite"),
-        ({"params": {"limit": float("inf")}}, "numbers of a command must be finite"),
-        ({"scope": "task:\udcff*"}, r"of whole characters, got '\\udcff'"),
-    ],
-)
-def test_what_cannot_be_sent_as_it_is_is_not_sent(said: dict[str, Any], problem: str) -> None:
-    with pytest.raises(ControlError, match=problem):
-        Talk("subject", LIMIT).question("rule", said)
+@pytest.mark.parametrize("amount", [float("nan"), float("inf"), {1}, object()])
+def test_what_cannot_be_sent_is_refused_before_it_is(amount: Any) -> None:
+    with pytest.raises(ControlError, match="must hold text, finite numbers, lists and dicts"):
+        Talk("program", 1.0).question("limit", {"resource": "slot", "amount": amount})
+
+
+def test_nor_is_a_text_that_might_be_taken_for_another() -> None:
+    with pytest.raises(ControlError, match=r"of whole characters, got '\\udcff'"):
+        Talk("subject", LIMIT).question("rule", {"scope": "task:\udcff*"})

@@ -56,6 +56,23 @@ async def swallow() -> str:
 # What they raise
 
 
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another"])
+@pytest.mark.parametrize("pause", [None, 1.0], ids=["at once", "later"])
+def test_a_coroutine_that_raises_what_closes_coroutines_fails(
+    pause: float | None, beside: bool
+) -> None:
+    @cs.task
+    async def leave() -> None:
+        if pause is not None:
+            await asyncio.sleep(pause)
+        raise GeneratorExit
+
+    target = [leave(), swallow()] if beside else leave()
+    with pytest.raises(RuntimeError, match="raised GeneratorExit") as raised:
+        run_virtual(cs.Engine().run(target))
+    assert any("'leave'" in note for note in raised.value.__notes__)
+
+
 @pytest.mark.parametrize("error", [Frozen(1), Stubborn()], ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("mode", ["inline", "thread", "async"])
 @pytest.mark.parametrize("style", ["alone", "named", "machine"])

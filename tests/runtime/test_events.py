@@ -168,6 +168,7 @@ def test_a_run_says_what_it_runs_and_a_task_how() -> None:
         return 1
 
     for target, name in (
+        ([], "nothing"),
         (wait(1), "wait"),
         ([wait(1).named("first"), wait(2), {"more": inline()}], "first and 2 more"),
     ):

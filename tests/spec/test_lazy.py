@@ -207,3 +207,7 @@ class TestChainMethods:
                 same(1).run_if(wrong)
         with pytest.raises(TypeError, match="condition must be a call of a task"):
             same(1).run_if(same)
+        functions: list[Any] = [lambda: False, len, [].count]
+        for function in functions:
+            with pytest.raises(TypeError, match=r"the function .* always be true"):
+                same(1).run_if(function)

@@ -224,6 +224,11 @@ class TestCalling:
         with pytest.raises(TypeError, match="stray"):
             collect(key=[wrap(lazy)])
 
+    def test_refusing_one_tells_of_nothing_else(self) -> None:
+        with pytest.raises(TypeError, match="stray") as refused:
+            same({same(1).named("stray")})
+        assert refused.value.__context__ is None
+
     @pytest.mark.timeout(10)
     def test_a_lazy_result_is_found_at_any_depth(self) -> None:
         lazy = same(1)
@@ -249,6 +254,52 @@ class TestCalling:
         finally:
             tracemalloc.stop()
         assert (after - before) / count < 700
+
+
+class Station:
+    """Something with tasks as methods."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+
+    @cs.task
+    def corrected(self, reading: int) -> int:
+        return reading + self.offset
+
+    @cs.task(mode="process")
+    def elsewhere(self, reading: int) -> int:
+        return reading - self.offset
+
+    @classmethod
+    @cs.task
+    async def made(cls, offset: int) -> Any:
+        return cls(offset).offset
+
+    @staticmethod
+    @cs.task
+    def doubled(reading: int) -> int:
+        return 2 * reading
+
+
+class TestMethods:
+    def test_the_object_is_the_first_argument(self) -> None:
+        station = Station(10)
+        calls = [station.corrected(1), station.corrected(reading=station.corrected(2))]
+        assert cs.run(calls) == [11, 22]
+        assert cs.run(station.elsewhere(1)) == -9
+        assert cs.run([station.made(5), Station.made(6)]) == [5, 6]
+        assert cs.run([station.doubled(1), Station.doubled(2)]) == [2, 4]
+
+    def test_on_the_class_it_is_the_task_itself(self) -> None:
+        assert isinstance(Station.corrected, cs.Task)
+        assert cs.run(Station.corrected(Station(10), 3)) == 13
+        stations = [Station(1), Station(2)]
+        assert cs.run(Station.corrected.map(self=stations, reading=[5, 5])) == [6, 7]
+        assert pickle.loads(pickle.dumps(Station.corrected)) is Station.corrected
+
+    def test_wrong_arguments_are_told_without_counting_the_object_as_one(self) -> None:
+        with pytest.raises(TypeError, match="missing 1 required positional argument: 'reading'"):
+            Station(1).corrected()
 
 
 class TestPickling:

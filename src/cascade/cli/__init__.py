@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 
 from cascade.errors import MissingExtraError
+from cascade.standard_streams import open_closed_streams
 
 NEEDED = ("typer", "rich")
 """The packages that the extra `cli` brings."""
@@ -16,6 +18,7 @@ def main() -> None:
 
     Without the packages of the extra it says so in one line, and ends with code 2.
     """
+    open_closed_streams()
     try:
         require()
     except MissingExtraError as error:
@@ -27,6 +30,13 @@ def main() -> None:
         app(prog_name="cascade")
     except KeyboardInterrupt:  # before there is a command that could tell of it
         raise SystemExit(130) from None
+    except OSError as error:
+        # Without the name of a file it is of what was printed, such as a help text.
+        what = error if error.filename else f"the output can't be written: {error.strerror}"
+        print(f"error: {what}", file=sys.stderr)
+        # What is still buffered has nowhere to go, and mustn't fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
 
 
 def require() -> None:

@@ -11,7 +11,7 @@ require()
 
 import typer  # noqa: E402 - after the line that says what is missing
 
-from cascade.cli.usage import WRONG_USE  # noqa: E402
+from cascade.cli.usage import WRONG_USE, whole  # noqa: E402
 from cascade.errors import MissingExtraError  # noqa: E402
 
 
@@ -22,7 +22,13 @@ def add_to(app: typer.Typer) -> None:
 
 def ui(
     port: Annotated[
-        int, typer.Option("--port", metavar="N", help="Where; by default any port that is free.")
+        int,
+        typer.Option(
+            "--port",
+            parser=whole(least=0),
+            metavar="N",
+            help="Where; by default any port that is free.",
+        ),
     ] = 0,
 ) -> None:
     """Show the programs that can be steered, and steer them, in a browser on this machine."""

@@ -24,9 +24,9 @@ from cascade.cli.problems import UsageProblem, in_full, in_words  # noqa: E402
 from cascade.cli.progress import Progress  # noqa: E402
 from cascade.cli.running import EndedBySignal, Supervisor  # noqa: E402
 from cascade.cli.tally import Tally  # noqa: E402
-from cascade.cli.usage import WRONG_USE, Commands  # noqa: E402
-from cascade.control import LocalControl  # noqa: E402
-from cascade.errors import PictureError  # noqa: E402
+from cascade.cli.usage import WRONG_USE, Commands, one_of  # noqa: E402
+from cascade.control import LocalControl, find  # noqa: E402
+from cascade.errors import ControlError, PictureError  # noqa: E402
 from cascade.pictures import SUFFIXES  # noqa: E402
 from cascade.spec.checks import check_duration  # noqa: E402
 
@@ -87,7 +87,12 @@ def run(
         str, typer.Option(metavar="S", help="Seconds that SIGTERM leaves to what runs.")
     ] = "10",
     output: Annotated[
-        Output, typer.Option(help="How the result is printed; auto: JSON if it can be, else repr.")
+        Output,
+        typer.Option(
+            parser=one_of(Output),
+            metavar="|".join(Output),
+            help="How the result is printed; auto: JSON if it can be, else repr.",
+        ),
     ] = Output.AUTO,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")] = False,
     control: Annotated[
@@ -104,7 +109,7 @@ def run(
         patience = _seconds("--grace", grace)
         manager = cs.ResourceManager()
         _checked(manager.set_capacity, _limits(limit))
-        outside = _checked(LocalControl, name) if control or name is not None else None
+        outside = _outside(name) if control or name is not None else None
         workflow = load(target)
         params = params_of(workflow, rest or [])
         check_params(workflow, params)
@@ -140,7 +145,12 @@ def plan(target: Target, rest: Rest = None, limit: Limits = None, debug: Debug =
 def graph(
     target: Target,
     format: Annotated[
-        Drawn | None, typer.Option(help="By default what the file's name says; on stdout dot.")
+        Drawn | None,
+        typer.Option(
+            parser=one_of(Drawn),
+            metavar="|".join(Drawn),
+            help="By default what the file's name says; on stdout dot.",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="A file, instead of stdout.")
@@ -155,8 +165,11 @@ def graph(
             picture = cs.visualize(workflow.target, format=language)
             if output is not None:
                 output.write_text(picture + "\n", encoding="utf-8")
-        except (PictureError, OSError) as error:
+        except PictureError as error:
             _say(f"error: {error}")
+            raise typer.Exit(FAILED) from None
+        except OSError as error:
+            _say(f"error: {str(output)!r} can't be written: {error.strerror}")
             raise typer.Exit(FAILED) from None
         if output is None:
             _write(picture)
@@ -203,8 +216,9 @@ def _write(text: str) -> None:
         typer.echo(text)
     except BrokenPipeError:
         raise
-    except OSError as error:
-        _say(f"error: the output can't be written: {error}")
+    except (OSError, ValueError) as error:  # ValueError: a task has closed it
+        reason = error.strerror if isinstance(error, OSError) else error
+        _say(f"error: the output can't be written: {reason}")
         raise typer.Exit(FAILED) from None
 
 
@@ -218,6 +232,18 @@ def _checked(function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
     except (TypeError, ValueError) as error:
         raise UsageProblem(str(error)) from None
+
+
+def _outside(name: str | None) -> LocalControl:
+    """Return what lets the run be steered, under a name that no other program has."""
+    control = _checked(LocalControl, name)
+    try:
+        taken = name is not None and name in find()
+    except ControlError as error:
+        raise UsageProblem(str(error)) from None
+    if taken:
+        raise UsageProblem(f"--control-name must be one that no running program has, got {name!r}")
+    return control  # type: ignore[no-any-return]
 
 
 def _seconds(name: str, text: str) -> float:
@@ -246,6 +272,8 @@ def _limits(texts: list[str] | None) -> dict[str, float]:
     found: dict[str, float] = {}
     for text in texts or ():
         name, equals, amount = text.partition("=")
+        if name in found:
+            raise UsageProblem(f"--limit must name each resource once, got {name!r} again")
         try:
             if not name or not equals:
                 raise ValueError
@@ -258,13 +286,25 @@ def _limits(texts: list[str] | None) -> dict[str, float]:
 def _print(result: Any, output: Output) -> None:
     if output is Output.NONE:
         return
-    text = repr(result) if output is Output.REPR else None
+    text = _json(result, output) if output is not Output.REPR else None
     if text is None:
         try:
-            text = json.dumps(result, ensure_ascii=False, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            if output is Output.JSON:
-                _say(f"error: the result can't be written as JSON: {error}")
-                raise typer.Exit(FAILED) from None
             text = repr(result)
+        except Exception as error:  # of its class, or of what is in it
+            _say(
+                f"error: the result, of type {type(result).__name__}, can't be shown: "
+                f"{in_words(error, None)}"
+            )
+            raise typer.Exit(FAILED) from None
     _write(text)
+
+
+def _json(result: Any, output: Output) -> str | None:
+    """Return a result as JSON; None if it can't be, and needn't be."""
+    try:
+        return json.dumps(result, ensure_ascii=False, allow_nan=False)
+    except Exception as error:  # also of a class of its own that looks like a list or a dict
+        if output is not Output.JSON:
+            return None
+        _say(f"error: the result can't be written as JSON: {error}")
+        raise typer.Exit(FAILED) from None

@@ -72,6 +72,15 @@ def limit_order_in_a_line(line: str) -> tuple[str, dict[str, Any]]:
     return limit_order(line.strip()) if timed is None else limit_order(timed[1].strip(), timed[2])
 
 
+def burst_of(text: str) -> float:
+    """Return how many may start at once.
+
+    Raises:
+        WrongUse: it is no number.
+    """
+    return float(_parsed(finite, "--burst must be a number, got", text))
+
+
 def lifted(scope: str, type: str, time: dict[str, Any]) -> dict[str, Any]:
     """Return what lifts the rule of a scope.
 

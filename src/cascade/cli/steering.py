@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -18,11 +17,13 @@ from cascade.cli.orders import (  # noqa: E402
     NOBODY,
     REFUSED,
     WrongUse,
+    burst_of,
     lifted,
     limit_order,
     time_said,
     told,
 )
+from cascade.cli.usage import whole  # noqa: E402
 from cascade.cli.watching import watch  # noqa: E402
 from cascade.control import Client, find  # noqa: E402
 from cascade.control.audit import Who, read_trail  # noqa: E402
@@ -97,7 +98,7 @@ def rate(
         str, typer.Argument(metavar="RATE", help="Such as 10/m (per s, m, h or d); none: no limit.")
     ],
     burst: Annotated[
-        float | None, typer.Option("--burst", metavar="N", help="How many may start at once.")
+        str | None, typer.Option("--burst", metavar="N", help="How many may start at once.")
     ] = None,
     duration: For = None,
     program: Program = None,
@@ -107,19 +108,14 @@ def rate(
     """Set how many may start in a time."""
     with told():
         said = time_said(duration)
-        if burst is not None and not math.isfinite(burst):
-            raise WrongUse(f"--burst must be a finite number, got {burst}")
+        most = {} if burst is None else {"burst": burst_of(burst)}
         if is_scope(what) and rate == "none":
             command, said = "lift", lifted(what, "rate_limit", said)
         elif is_scope(what):
-            params: dict[str, Any] = {"rate": rate}
-            if burst is not None:
-                params["burst"] = burst
+            params = {"rate": rate, **most}
             command, said = "rule", {**said, "scope": what, "type": "rate_limit", "params": params}
         else:
-            said |= {"resource": what, "rate": None if rate == "none" else rate}
-            if burst is not None:
-                said["burst"] = burst
+            said |= {"resource": what, "rate": None if rate == "none" else rate, **most}
             command = "rate"
         _steer(program, everywhere, as_json, command, said)
 
@@ -163,7 +159,10 @@ def resume(
 def rules(
     log: Annotated[bool, typer.Option("--log", help="Who has changed what, and how.")] = False,
     last: Annotated[
-        int, typer.Option("--last", metavar="N", min=1, help="How many entries of the log.")
+        int,
+        typer.Option(
+            "--last", parser=whole(least=1), metavar="N", help="How many entries of the log."
+        ),
     ] = 20,
     program: Program = None,
     as_json: Json = False,

@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
+
+from cascade.spec.checks import shown
+
+E = TypeVar("E", bound=StrEnum)
 
 WRONG_USE = 2
 """The exit code."""
 USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 """What is raised about the arguments; it has no public name in typer."""
+
+
+def whole(least: int) -> Callable[[Any], int]:
+    """Return what reads the whole numbers, of at least so much, that an option gives."""
+
+    def read(text: Any) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise typer.BadParameter(f"must be a whole number ≥ {least}, got {shown(text)}")
+        return number
+
+    return read
+
+
+def one_of(words: type[E]) -> Callable[[Any], E]:
+    """Return what reads the words that an option takes."""
+
+    def read(text: Any) -> E:
+        try:
+            return words(text)
+        except ValueError:
+            raise typer.BadParameter(
+                f"must be one of {', '.join(words)}, got {shown(text)}"
+            ) from None
+
+    return read
 
 
 class Commands(TyperGroup):

@@ -146,7 +146,7 @@ def bind(path: Path) -> socket.socket:
         with _locked(path.parent):
             if is_alive(path):
                 name = path.name.removesuffix(SUFFIX)
-                raise NameTakenError(f"a program with the name {name} runs")
+                raise NameTakenError(f"a program with the name {name} runs already: choose another")
             path.unlink(missing_ok=True)
             listening.bind(str(path))
             os.chmod(path, 0o600)

@@ -46,8 +46,8 @@ class Talk:
         """Return a question as a line.
 
         Raises:
-            ControlError: it is too long, or has a number that isn't finite, or a text that can't be
-                sent as it is, and so might be taken for another one.
+            ControlError: it is too long, or holds what can't be sent, such as a number that isn't
+                finite, or a text that might be taken for another one.
         """
         self._latest = next(self._numbers)
         question = {"do": command, **said, **self._note, "id": self._latest}
@@ -57,8 +57,10 @@ class Talk:
             raise ControlError(
                 f"a command must be of whole characters, got {shown(error.object[error.start])}"
             ) from None
-        except ValueError:
-            raise ControlError("the numbers of a command must be finite") from None
+        except (TypeError, ValueError, RecursionError):
+            raise ControlError(
+                f"a command must hold text, finite numbers, lists and dicts, got {shown(said)}"
+            ) from None
         if len(line) > LARGEST:
             raise ControlError(f"a command must be of at most {LARGEST} bytes, got {len(line)}")
         return line

@@ -101,8 +101,11 @@ class GraphRun(ReadyQueue):
 
     @property
     def target_name(self) -> str:
-        """The name of the target, or of the first of several and how many more."""
-        first, *more = dict.fromkeys(_nodes_of(self.plan.graph.result))
+        """The name of the target, of the first of several and how many more, or "nothing"."""
+        nodes = dict.fromkeys(_nodes_of(self.plan.graph.result))
+        if not nodes:
+            return "nothing"
+        first, *more = nodes
         name = self.name_of(first)
         return f"{name} and {len(more)} more" if more else name
 

@@ -488,6 +488,9 @@ class ReadyQueue(Run):
                         value = await lazy.task.fn(*args, **kwargs)
                 except BaseException as error:
                     self._inside = NOBODY
+                    if isinstance(error, GeneratorExit) and asyncio.current_task(loop) is driver:
+                        self._failed(node, wrapped(error))  # it isn't being closed: raised by fn
+                        return
                     self._failed(node, error)
                     if isinstance(error, _CONTROL):
                         closed = isinstance(error, GeneratorExit)
@@ -545,7 +548,12 @@ class ReadyQueue(Run):
             self.node_started(node)
             value = await (fn(*args) if kwargs is None else fn(*args, **kwargs))
         except BaseException as error:
+            here = asyncio.current_task(self.loop) is self._alone[node]
             del self._alone[node]
+            if isinstance(error, GeneratorExit) and here:
+                self._failed(node, wrapped(error))  # it isn't being closed: raised by fn
+                self._wake_up()
+                return
             self._failed(node, error)
             if isinstance(error, GeneratorExit):
                 raise
@@ -646,8 +654,8 @@ def _nowhere(*_: Any) -> None:
     """Stand for that of an executor that has none."""
 
 
-def wrapped(stop: StopIteration) -> RuntimeError:
-    """Return what stands for a StopIteration, which can't leave a coroutine."""
+def wrapped(stop: StopIteration | GeneratorExit) -> RuntimeError:
+    """Return what stands for an exception that means something else where coroutines run."""
     error = RuntimeError(f"the function raised {stop!r}")
     error.__cause__ = stop
     return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -182,8 +183,8 @@ class LazyResult(_Draft, Generic[T_co]):
             condition: a lazy result, or a value known already.
 
         Raises:
-            TypeError: it is a task that wasn't called, or a container with lazy results in it,
-                which would always be true.
+            TypeError: it is a task that wasn't called, a function, or a container with lazy results
+                in it, which would always be true.
         """
         from cascade.spec.task import Task
 
@@ -191,6 +192,11 @@ class LazyResult(_Draft, Generic[T_co]):
             if isinstance(condition, Task):
                 raise TypeError(
                     f"condition must be a call of a task, got {condition!r} itself: call it first"
+                )
+            if inspect.isroutine(condition):
+                raise TypeError(
+                    f"condition must be a lazy result or a value, got the function {condition!r}, "
+                    "which would always be true: make it a task and call it"
                 )
             found = find_leaf(condition, LazyResult)
             if found is not None:

@@ -6,7 +6,8 @@ import functools
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from typing import Any, Generic, Literal, TypeVar, cast, overload
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
 from cascade.spec.binding import Binder, Bound
 from cascade.spec.checks import check_name, check_timeout, shown
@@ -85,6 +86,12 @@ class Task(Generic[T_co]):
             else:
                 return make_lazy(self, bound, tuple(needed.values()))
         return make_lazy(self, *_frozen(bound))
+
+    if not TYPE_CHECKING:  # which would take every attribute that holds a task for a method
+
+        def __get__(self, instance: object, owner: type | None = None) -> Any:
+            """Be a method, like any function in a class: its object is the first argument."""
+            return self if instance is None else MethodType(self, instance)
 
     def map(self, /, **iterables: Any) -> LazyMap[T_co]:
         """Declare a call for each element of iterables; the value is the list of their values.

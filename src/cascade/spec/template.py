@@ -152,9 +152,10 @@ def template_of(container: Any, kinds: tuple[type, ...]) -> Template | None:
     try:
         if not _compile(container, kinds, program, {}, found, set(), _DEPTH):
             return None
+        return Template(tuple(program), tuple(found))
     except _TooHardError:
-        return None if find_leaf(container, kinds) is None else freeze(container, kinds)
-    return Template(tuple(program), tuple(found))
+        pass  # what is raised below isn't to be told as if it came of this
+    return None if find_leaf(container, kinds) is None else freeze(container, kinds)
 
 
 _DEPTH = 8

@@ -14,7 +14,7 @@ import numpy as np
 import cascade as cs
 from cascade.runtime.timers import wait_until
 from observatory.agents.customer import DOORS, SLOT, State, customer_agent
-from observatory.experiments.checks import check_positive, check_seed, set_whole
+from observatory.experiments.checks import check_positive, check_seed, set_limit, set_whole
 from observatory.experiments.experiment import Experiment
 from observatory.networking.topology import most_square
 from observatory.percentiles import percentiles
@@ -49,7 +49,7 @@ class BottleneckConfig:
         set_whole(self, "agents", 1)
         if self.agents > MOST_AGENTS:
             raise ValueError(f"agents must be at most {MOST_AGENTS}, got {self.agents}")
-        set_whole(self, "slots", 1)
+        set_limit(self, "slots")
         for name in ("think", "work", "duration"):
             check_positive(name, getattr(self, name))
         check_seed(self.seed)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from cascade.spec.checks import check_finite, check_whole, shown
 
+LARGEST_LIMIT = 10**18
+"""How much of a resource there may be."""
+
 
 def check_seed(seed: object) -> None:
     """Raise unless a seed is a whole number, of either sign.
@@ -23,6 +26,20 @@ def set_whole(settings: object, name: str, least: int) -> None:
         ValueError: it is below `least`.
     """
     object.__setattr__(settings, name, check_whole(name, getattr(settings, name), least))
+
+
+def set_limit(settings: object, name: str) -> None:
+    """Do the same with one that says how much of a resource there may be.
+
+    Raises:
+        TypeError: it isn't a whole number.
+        ValueError: it is below 1, or above `LARGEST_LIMIT`.
+    """
+    set_whole(settings, name, 1)
+    if getattr(settings, name) > LARGEST_LIMIT:
+        raise ValueError(
+            f"{name} must be at most {LARGEST_LIMIT}, got {shown(getattr(settings, name))}"
+        )
 
 
 def check_positive(name: str, value: object, unit: str = "seconds") -> None:

@@ -13,7 +13,7 @@ from observatory.agents.kuramoto import (
     check_dissipation,
     check_refractory_period,
 )
-from observatory.experiments.checks import check_positive, check_seed, set_whole
+from observatory.experiments.checks import check_positive, check_seed, set_limit, set_whole
 from observatory.extras import require
 from observatory.networking.topology import (
     Topology,
@@ -102,7 +102,7 @@ class FirefliesConfig:
             raise ValueError(f"nudge must be ≥ 0 seconds, got {self.nudge!r}")
         check_positive("duration", self.duration)
         if self.limit is not None:
-            set_whole(self, "limit", 1)
+            set_limit(self, "limit")
         if self.limit_holds not in ("step", "awake"):
             raise ValueError(f"limit_holds must be step or awake, got {self.limit_holds!r}")
         check_seed(self.seed)

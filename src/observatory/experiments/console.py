@@ -7,7 +7,6 @@ import errno
 import io
 import os
 import random
-import signal
 import stat
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -16,7 +15,9 @@ from contextvars import ContextVar
 from typing import Any, NoReturn
 
 from cascade import testing
-from observatory.experiments.command import end_at_once, take_ctrl_c
+from cascade.errors import ControlError
+from cascade.standard_streams import open_closed_streams
+from observatory.experiments.command import take_ctrl_c
 from observatory.experiments.ending import EndedBySignal, until_signalled
 from observatory.extras import require
 
@@ -107,10 +108,11 @@ class Console:
 
         One line and exit code 2 for a wrong option; exit code 130 after Ctrl-C, and in the same
         way 128 and its number after another signal; exit code 1 when something can't be written,
-        or whoever reads the output has gone away.
+        whoever reads the output has gone away, or a program of the name that was given runs.
         """
         try:
             take_ctrl_c()
+            open_closed_streams()
             if isinstance(sys.stdout, io.TextIOWrapper):
                 # The bar, in an encoding that has no blocks.
                 sys.stdout.reconfigure(errors="replace")
@@ -118,9 +120,15 @@ class Console:
             print(end="", flush=True)
         except (KeyboardInterrupt, typer.Abort):
             sys.exit(130)
+        except ControlError as error:  # the name that was given is taken
+            print(f"{self.program}: {error}", file=sys.stderr)
+            sys.exit(1)
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.EIO):
-                print(f"{self.program}: {error}", file=sys.stderr)
+                what = error.strerror or error
+                if error.filename is not None:
+                    what = f"{error.filename!r}: {what}"
+                print(f"{self.program}: {what}", file=sys.stderr)
             if sys.stdout is not None:
                 # What is still buffered has nowhere to go, and mustn't fail once more at exit.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -138,7 +146,7 @@ class Console:
 def run(work: Coroutine[Any, Any, Any], *, virtual: bool) -> int:
     """Run an experiment in real or on virtual time, and return the exit code.
 
-    Ctrl-C and the signals that end a program cancel it; that isn't an error.
+    Ctrl-C and the other signals that end a program cancel it; that isn't an error.
     """
     factory: Callable[[], asyncio.AbstractEventLoop]
     if virtual:
@@ -150,8 +158,6 @@ def run(work: Coroutine[Any, Any, Any], *, virtual: bool) -> int:
             factory = asyncio.new_event_loop
         else:
             factory = uvloop.new_event_loop
-    if signal.getsignal(signal.SIGINT) is end_at_once:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     whole = until_signalled(work)
     try:
         with asyncio.Runner(loop_factory=factory) as runner:

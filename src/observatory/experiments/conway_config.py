@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascade.spec.checks import check_finite
-from observatory.experiments.checks import check_seed, set_whole
+from observatory.experiments.checks import check_seed, set_limit, set_whole
 from observatory.reference.conway import World
 
 RANDOM = "random"
@@ -65,7 +65,7 @@ class ConwayConfig:
         if check_finite("interval", self.interval) < 0:
             raise ValueError(f"interval must be ≥ 0 seconds, got {self.interval!r}")
         if self.limit is not None:
-            set_whole(self, "limit", 1)
+            set_limit(self, "limit")
         if self.pattern != RANDOM and self.pattern not in PATTERNS:
             raise ValueError(f"pattern must be one of {PATTERN_NAMES}, got {self.pattern!r}")
         if not 0 <= check_finite("density", self.density) <= 1:

@@ -9,6 +9,7 @@ from typing import Any
 
 from observatory.experiments.moment import Moment
 from observatory.experiments.recorder import Summary
+from observatory.writing import naming
 
 BAR_WIDTH = 40
 """How many characters a full bar takes."""
@@ -97,4 +98,5 @@ def write_json(values: dict[str, Any], where: str) -> None:
     if where == "-":
         print(text, flush=True)
     else:
-        Path(where).write_text(text + "\n", encoding="utf-8")
+        with naming(where):
+            Path(where).write_text(text + "\n", encoding="utf-8")

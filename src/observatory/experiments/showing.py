@@ -15,6 +15,7 @@ from observatory.visualization.layout import Layout
 from observatory.visualization.raw_app import RawTerminalApp
 from observatory.visualization.status import StatusBar
 from observatory.visualization.still import still
+from observatory.writing import naming
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ class Showing:
             return
         grid = app.grid_view
         layout = Layout.natural(grid.width, grid.height, StatusBar.HEIGHT)
-        Path(self.still).write_text(still(layout, *app.picture(layout, now)), encoding="utf-8")
+        with naming(self.still):
+            Path(self.still).write_text(still(layout, *app.picture(layout, now)), encoding="utf-8")
 
 
 NOWHERE = Showing()

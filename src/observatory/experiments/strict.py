@@ -21,7 +21,7 @@ class TooLateError(Exception):
 
     def __init__(self, lateness: float, limit: float, time: float) -> None:
         super().__init__(
-            f"lateness p99 was {lateness * 1000:.3g} ms after {time:.0f} s, "
+            f"lateness p99 was {lateness * 1000:,.1f} ms after {time:.0f} s, "
             f"and must be at most {limit * 1000:g} ms"
         )
         self.lateness = lateness

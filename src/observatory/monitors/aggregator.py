@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from observatory.percentiles import percentiles
+from observatory.writing import naming
 
 
 class MetricsAggregator:
@@ -154,8 +155,9 @@ class MetricsAggregator:
         lines = [json.dumps(_summarise(time, key, values)) for key, values in gathered.items()]
         rest = "".join(f"{line}\n" for line in lines).encode()
         assert self._descriptor is not None
-        while rest:  # a second write only where the system took less than the whole
-            rest = rest[os.write(self._descriptor, rest) :]
+        with naming(self._filename):
+            while rest:  # a second write only where the system took less than the whole
+                rest = rest[os.write(self._descriptor, rest) :]
 
 
 def _summarise(time: float, key: str, values: array[float]) -> dict[str, Any]:

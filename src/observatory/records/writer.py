@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from observatory.records.format import COLUMNS, FLASH, METRICS, Header, schema, versions
+from observatory.writing import naming
 
 # isort: split
 import pyarrow as pa  # type: ignore[import-untyped]  # after the format, which says what is missing
@@ -48,6 +49,7 @@ class RecordWriter:
 
     def __init__(self, filename: str | os.PathLike[str]) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self._filename = filename
         self._descriptor: int | None = os.open(filename, flags, 0o666)
         self._encoded = io.BytesIO()
         self._stream: Any = None
@@ -222,8 +224,9 @@ class RecordWriter:
         self._encoded.seek(0)
         self._encoded.truncate()
         assert self._descriptor is not None
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+        with naming(self._filename):
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
 
     def _raise_failure(self) -> None:
         if self._failure is not None and not self._told:

@@ -16,6 +16,7 @@ from observatory.visualization.layout import Layout
 from observatory.visualization.raw_app import FRAMES_PER_SECOND, RawTerminalApp
 from observatory.visualization.screen import Screen
 from observatory.visualization.status import StatusBar
+from observatory.writing import naming
 
 _ENTER = "\x1b[?25l\x1b[?7l\x1b[2J"
 _LEAVE = "\x1b[m\x1b[?7h\x1b[?25h\r\n"
@@ -76,7 +77,9 @@ class Cast:
 
     def close(self) -> None:
         """Close the file. Again, it does nothing."""
-        self._file.close()
+        with naming(self._file.name):
+            self._file.close()
 
     def _write(self, value: object) -> None:
-        self._file.write(json.dumps(value, ensure_ascii=False) + "\n")
+        with naming(self._file.name):
+            self._file.write(json.dumps(value, ensure_ascii=False) + "\n")

@@ -8,7 +8,7 @@ import select
 import termios
 from collections.abc import Mapping
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, TextIO
 
 _ENTER = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
@@ -16,8 +16,20 @@ _ENTER = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 _LEAVE = b"\x1b[m\x1b[?7h\x1b[?25h\x1b[?1049l"
 _PATIENCE = 1.0
 """Seconds that a terminal that takes nothing is waited for when it is put back."""
+_ARRIVING = 0.01
+"""Seconds that what was written last gets to arrive, while no Ctrl-C can drop it."""
 _CANCEL = b"\x18"
 """Ends an escape sequence that was cut off."""
+
+
+_taken_over: set[Terminal] = set()
+"""Those that are to be put back before the program may end."""
+
+
+def put_back_all() -> None:
+    """Put back all terminals that are taken over; for a program that ends where it stands."""
+    for terminal in list(_taken_over):
+        terminal.leave()
 
 
 class TerminalClosedError(Exception):
@@ -53,19 +65,23 @@ class Terminal:
             self._before = termios.tcgetattr(self._descriptor)
             attributes = termios.tcgetattr(self._descriptor)
             attributes[3] &= ~(termios.ECHO | termios.ICANON)
+            # Otherwise Ctrl-C drops what is under way to the screen, such as the end of it all.
+            attributes[3] |= termios.NOFLSH
             attributes[6][termios.VMIN], attributes[6][termios.VTIME] = 1, 0
             termios.tcsetattr(self._descriptor, termios.TCSANOW, attributes)
         except termios.error as error:
             raise TerminalClosedError from error
+        _taken_over.add(self)
         self._rest = _ENTER
         self.flush()
 
     def leave(self) -> None:
         """Put everything back; what it hasn't taken yet is dropped. Again, it does nothing.
 
-        A terminal that takes nothing is waited for a second at most.
+        A terminal that takes nothing is waited for a second at most. Where a signal interrupts
+        this, it can be done again.
         """
-        before, self._before = self._before, None
+        before = self._before
         if before is None:
             return
         self._stop_waiting()
@@ -81,9 +97,12 @@ class Terminal:
                     rest = rest[os.write(self._descriptor, rest) :]
                 except BlockingIOError:
                     select.select([], [self._descriptor], [], 0.05)
+            sleep(_ARRIVING)
             termios.tcsetattr(self._descriptor, termios.TCSANOW, before)
         except (OSError, termios.error):
-            return  # it has gone away: there is nothing to put back
+            pass  # it has gone away: there is nothing to put back
+        self._before = None
+        _taken_over.discard(self)
 
     def close(self) -> None:
         """Put everything back and let go of the terminal."""

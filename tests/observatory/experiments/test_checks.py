@@ -25,6 +25,17 @@ def test_every_experiment_refuses_another_seed(config: Any, seed: object) -> Non
         config(seed=seed)
 
 
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [(FirefliesConfig, "limit"), (BottleneckConfig, "slots"), (ConwayConfig, "limit")],
+)
+def test_a_limit_is_how_much_of_a_resource_there_may_be(config: Any, name: str) -> None:
+    assert getattr(config(**{name: 10**18}), name) == 10**18
+    for wrong, problem in ((10**18 + 1, f"at most {10**18}"), (0, "a whole number ≥ 1")):
+        with pytest.raises(ValueError, match=f"^{name} must be {problem}, got {wrong}$"):
+            config(**{name: wrong})
+
+
 @pytest.mark.parametrize("value", [0, -1.5])
 def test_what_isnt_above_0_is_refused_with_its_unit(value: float) -> None:
     with pytest.raises(ValueError, match=rf"strict must be above 0 milliseconds, got {value!r}"):

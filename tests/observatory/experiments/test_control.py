@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cascade.control import Client, LocalControl
+from cascade.control.server import bind
+from observatory.experiments import run_fireflies
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.fireflies import Fireflies
 
@@ -74,3 +78,18 @@ def test_agents_are_seen_paused_limited_and_cancelled_one_by_one() -> None:
 
 def asked_runs(flies: Fireflies) -> int:
     return len(flies.manager.running())
+
+
+def test_a_name_that_is_taken_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "control"
+    directory.mkdir(mode=0o700)
+    arguments = ["--agents", "4", "--duration", "1", "--control-name", "flies", "--no-visualize"]
+    monkeypatch.setattr(sys, "argv", ["fireflies", *arguments])
+    interrupt = signal.getsignal(signal.SIGINT)
+    with bind(directory / "flies.sock"), pytest.raises(SystemExit) as ended:
+        run_fireflies.main()
+    signal.signal(signal.SIGINT, interrupt)
+    said = "fireflies: a program with the name flies runs already: choose another\n"
+    assert (ended.value.code, capsys.readouterr().err) == (1, said)

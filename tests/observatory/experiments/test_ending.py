@@ -12,7 +12,8 @@ from types import FrameType
 
 import pytest
 
-from observatory.experiments.ending import SIGNALS, EndedBySignal, until_signalled
+from observatory.experiments import ending
+from observatory.experiments.ending import DEAF_S, SIGNALS, EndedBySignal, until_signalled
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +66,44 @@ def test_a_second_one_does_not_disturb_the_tidying_up() -> None:
     with pytest.raises(EndedBySignal, match="SIGTERM"):
         asyncio.run(until_signalled(work()))
     assert tidied == [()]
+
+
+@pytest.fixture
+def interrupts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """What Ctrl-C does without all this: it is noted down. The clock stands still."""
+    clock = [100.0]
+    heard: list[float] = []
+    monkeypatch.setattr(ending, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(ending, "put_back_all", lambda: heard.append(0.0))
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append(clock[0]))
+    yield heard
+    clock[0] += 10 * DEAF_S
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_twice_is_ctrl_c_once(interrupts: list[float]) -> None:
+    tidied.clear()
+    with pytest.raises(EndedBySignal, match="SIGINT"):
+        asyncio.run(until_signalled(sent(signal.SIGINT, signal.SIGINT)))
+    assert tidied == [(signal.SIGINT, signal.SIGINT)]
+    os.kill(os.getpid(), signal.SIGINT)  # while what came out is printed
+    assert interrupts == []
+
+
+def test_who_insists_ends_what_takes_too_long_and_has_the_terminal_back(
+    interrupts: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
+        finally:
+            monkeypatch.setattr(ending, "monotonic", lambda: 100.0 + 2 * DEAF_S)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(EndedBySignal, match="SIGINT"):
+        asyncio.run(until_signalled(work()))
+    assert interrupts == [0.0, 100.0]  # first the terminals, then what it does otherwise
 
 
 def test_a_loop_that_sleeps_is_woken() -> None:

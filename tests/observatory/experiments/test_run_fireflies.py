@@ -538,10 +538,26 @@ def test_it_runs_without_a_stdout() -> None:
     assert ended.stderr == ""
 
 
+@pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_from_the_start_are_no_trouble(streams: str) -> None:
+    real = ["--agents", "4", "--duration", "0.1", "--period", "1", "--no-visualize"]
+    ended = subprocess.run(
+        ["sh", "-c", f"{shlex.join([*PROGRAM, *real])} {streams}"], capture_output=True, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert (b"lateness" in ended.stdout) is (" >&-" not in f" {streams}")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full disk to offer")
-@pytest.mark.parametrize("stdout", ["", ">&-"])
-def test_a_full_disk_is_one_line(stdout: str) -> None:
-    command = shlex.join([*PROGRAM, *SMALL, "--summary", "/dev/full"])
+@pytest.mark.parametrize(
+    ("option", "stdout"),
+    [
+        *(("--summary", ""), ("--summary", ">&-"), ("--log", ""), ("--record", "")),
+        *(("--still", ""), ("--cast", "")),
+    ],
+)
+def test_a_full_disk_is_one_line_that_names_the_file(option: str, stdout: str) -> None:
+    command = shlex.join([*PROGRAM, *SMALL, option, "/dev/full"])
     ended = subprocess.run(
         ["sh", "-c", f"{command} {stdout}"],
         stdout=subprocess.DEVNULL,
@@ -550,7 +566,7 @@ def test_a_full_disk_is_one_line(stdout: str) -> None:
         timeout=60,
     )
     assert ended.returncode == 1
-    assert ended.stderr == "fireflies: [Errno 28] No space left on device\n"
+    assert ended.stderr == "fireflies: '/dev/full': No space left on device\n"
 
 
 # --- from Python ------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ def test_it_looks_once_a_second_and_tells_what_it_saw() -> None:
     error = caught.value
     assert (error.lateness, error.limit, error.time) == (0.0201, 0.02, 4.0)
     assert str(error) == "lateness p99 was 20.1 ms after 4 s, and must be at most 20 ms"
+    said = "lateness p99 was 3,812.4 ms after 1 s, and must be at most 20 ms"
+    assert str(TooLateError(3.8124, 0.02, 1.0)) == said
 
 
 def test_a_loop_that_is_held_up_ends_the_run() -> None:

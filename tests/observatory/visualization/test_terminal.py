@@ -15,7 +15,12 @@ from tests.observatory.visualization.pseudo_terminal import ENTER, LEAVE, LIMIT_
 
 from cascade.testing import run_virtual
 from observatory.visualization import terminal as module
-from observatory.visualization.terminal import Terminal, TerminalClosedError, can_show
+from observatory.visualization.terminal import (
+    Terminal,
+    TerminalClosedError,
+    can_show,
+    put_back_all,
+)
 
 MUCH = b"".join(b"%07d " % number for number in range(30_000))
 """More than a terminal takes when nobody reads."""
@@ -63,7 +68,7 @@ def test_keys_come_one_by_one_and_unseen_and_ctrl_c_is_still_a_signal(
 ) -> None:
     terminal.enter()
     before, now = pty.before, termios.tcgetattr(pty.screen)
-    assert now[3] == before[3] & ~(termios.ECHO | termios.ICANON)
+    assert now[3] == before[3] & ~(termios.ECHO | termios.ICANON) | termios.NOFLSH
     assert now[3] & termios.ISIG
     assert now[:3] == before[:3]
     pty.read_until(b"\x1b[2J")
@@ -98,6 +103,32 @@ def test_it_can_be_taken_over_again(pty: Pty, terminal: Terminal) -> None:
         terminal.leave()
         pty.check_restored()
         pty.output = b""
+
+
+def test_all_that_are_taken_over_are_put_back_at_once(pty: Pty, terminal: Terminal) -> None:
+    terminal.enter()
+    put_back_all()
+    pty.check_restored()
+    put_back_all()
+    terminal.leave()
+    pty.read(0.05)
+    pty.check_restored()
+
+
+def test_leaving_that_was_interrupted_is_done_again(
+    pty: Pty, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    terminal.enter()
+    with monkeypatch.context() as patch:
+        patch.setattr(termios, "tcsetattr", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            terminal.leave()
+    assert termios.tcgetattr(pty.screen) != pty.before
+    put_back_all()
+    assert termios.tcgetattr(pty.screen) == pty.before
 
 
 def test_closing_leaves_it(pty: Pty) -> None:

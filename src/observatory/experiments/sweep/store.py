@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from observatory.experiments.sweep.plan import Run, Sweep
+from observatory.writing import naming
 
 DESCRIPTION = "sweep.json"
 """Says what the sweep in a directory is."""
@@ -126,7 +127,7 @@ def write_text(file: Path, text: str) -> None:
     """
     part = file.with_name(f"{file.name}.{os.getpid()}{UNFINISHED}")
     try:
-        with part.open("w", encoding="utf-8", newline="") as stream:
+        with naming(file), part.open("w", encoding="utf-8", newline="") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
