@@ -110,19 +110,23 @@ class Flood:
         self.greetings: list[bytes] = []
         self.most = 0
         """How many bytes were sent over one connection, at most."""
+        self.serving: set[asyncio.Task[None]] = set()
         self._pause = pause
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.greetings.append(await reader.read(1000))
-        welcome = b"\x20\x03\x00\x00\x00"  # with no properties
-        if self._pause:
-            writer.write(welcome)
-            await asyncio.sleep(self._pause)
-            writer.write(self.HEAD)
-        else:
-            writer.write(welcome + self.HEAD)
+        serving = asyncio.current_task()
+        assert serving is not None
+        self.serving.add(serving)
         sent = 0
         try:
+            self.greetings.append(await reader.read(1000))
+            welcome = b"\x20\x03\x00\x00\x00"  # with no properties
+            if self._pause:
+                writer.write(welcome)
+                await asyncio.sleep(self._pause)
+                writer.write(self.HEAD)
+            else:
+                writer.write(welcome + self.HEAD)
             while sent < self.SIZE:
                 writer.write(bytes(100_000))
                 await writer.drain()
@@ -130,7 +134,14 @@ class Flood:
         except ConnectionError:
             self.most = max(self.most, sent)
         finally:
-            writer.close()
+            writer.transport.abort()  # whoever listens doesn't want the rest
+
+    async def end(self) -> None:
+        """Let all connections end."""
+        for serving in self.serving:
+            serving.cancel()
+        await asyncio.gather(*self.serving, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted is closed a turn later
 
 
 @asynccontextmanager
@@ -147,6 +158,7 @@ async def flooded(flood: Flood) -> AsyncIterator[MqttConnector]:
         )
     finally:
         server.close()
+        await flood.end()
         await server.wait_closed()
 
 
