@@ -72,6 +72,23 @@ def test_only_the_named_exceptions_and_their_subclasses_are_tried_again() -> Non
     assert retry.pause_after(ValueError(), 1, Random(0)) is None
 
 
+@pytest.mark.parametrize(
+    ("on", "pause"),
+    [
+        (Exception, None),
+        (cs.errors.CascadeError, None),
+        ((OSError, cs.errors.RunCancelledError), 2.0),
+    ],
+)
+def test_a_run_within_it_that_somebody_has_cancelled_stays_so_unless_it_is_named(
+    on: Any, pause: float | None
+) -> None:
+    retry = work().with_retry(delay=2.0, on=on).policies.retry
+    assert retry is not None
+    error = cs.errors.RunCancelledError("run-7", "ada has cancelled it")
+    assert retry.pause_after(error, 1, Random(0)) == pause
+
+
 class BusyError(Exception):
     """Says when it may be tried again."""
 

@@ -129,7 +129,9 @@ class LazyResult(_Draft, Generic[T_co]):
             jitter: a random time of up to so many seconds is added to each pause; the engine's
                 `random` decides.
             max_delay: the longest pause in seconds, jitter and what an exception asks for included.
-            on: the exceptions after which it is tried again, as one class or a tuple.
+            on: the exceptions after which it is tried again, as one class or a tuple. A run within
+                the task that somebody has cancelled from outside (`errors.RunCancelledError`)
+                counts only if that class is named.
 
         Raises:
             TypeError, ValueError: an argument isn't valid; the error names it.

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cascade.errors import RunCancelledError
 from cascade.spec.checks import check_duration, check_finite, check_whole, shown
 
 if TYPE_CHECKING:
@@ -30,7 +31,11 @@ class Retry:
     max_delay: float | None = None
     """The longest pause, in seconds, jitter included; None: as long as it gets."""
     on: tuple[type[Exception], ...] = (Exception,)
-    """The exceptions after which it is tried again; any other one fails the task at once."""
+    """The exceptions after which it is tried again; any other one fails the task at once.
+
+    A run within the task that was cancelled from outside (`errors.RunCancelledError`) counts only
+    if it is named.
+    """
 
     def __post_init__(self) -> None:
         attempts = check_whole("max_attempts", self.max_attempts, 1)
@@ -61,7 +66,7 @@ class Retry:
             attempt: its number, from 1.
             random: where the jitter comes from.
         """
-        if attempt >= self.max_attempts or not isinstance(error, self.on):
+        if attempt >= self.max_attempts or not self._is_for(error):
             return None
         try:
             pause = self.delay and self.delay * self.backoff ** (attempt - 1)
@@ -71,6 +76,12 @@ class Retry:
         if self.jitter:
             pause += random.uniform(0.0, self.jitter)
         return pause if self.max_delay is None else min(pause, self.max_delay)
+
+    def _is_for(self, error: Exception) -> bool:
+        if isinstance(error, RunCancelledError):
+            # Whoever has cancelled a run doesn't want it to begin again, unless that is said.
+            return any(issubclass(kind, RunCancelledError) for kind in self.on)
+        return isinstance(error, self.on)
 
 
 def _asked_by(error: Exception) -> float:
