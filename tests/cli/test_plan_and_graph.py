@@ -42,6 +42,10 @@ class TestPlan:
         assert result.exit_code == 1
         assert said in result.stdout
 
+    def test_what_is_missing_is_told_as_the_option_that_it_is(self, tmp_path: Path) -> None:
+        result = call("plan", write(tmp_path, CODE), "--limit", "gpu=2")
+        assert "needs the option --n (after --)" in result.stderr
+
     def test_wrong_use_gives_code_2(self, tmp_path: Path) -> None:
         assert call("plan", write(tmp_path, CODE), "--limit", "gpu=-1").exit_code == 2
 

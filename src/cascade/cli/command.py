@@ -138,6 +138,10 @@ def plan(target: Target, rest: Rest = None, limit: Limits = None, debug: Debug =
         )
     _write(str(found))
     if found.problems:
+        try:
+            check_params(workflow, params)
+        except UsageProblem as problem:  # what is missing, as it is given here
+            _say(f"error: {problem}")
         raise typer.Exit(FAILED)
 
 
