@@ -24,7 +24,9 @@ from cascade.cli.problems import UsageProblem, in_full, in_words  # noqa: E402
 from cascade.cli.progress import Progress  # noqa: E402
 from cascade.cli.running import EndedBySignal, Supervisor  # noqa: E402
 from cascade.cli.tally import Tally  # noqa: E402
+from cascade.cli.typed import typed  # noqa: E402
 from cascade.cli.usage import WRONG_USE, Commands, one_of  # noqa: E402
+from cascade.cli.watching import watch  # noqa: E402
 from cascade.control import LocalControl, find  # noqa: E402
 from cascade.errors import ControlError, PictureError  # noqa: E402
 from cascade.pictures import SUFFIXES  # noqa: E402
@@ -58,7 +60,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-steering.add_to(app)
+for each in steering.COMMANDS:
+    app.command()(typed(each))
+    if each.function is steering.ps:
+        app.command()(watch)  # which shows the same, live
 browser.add_to(app)
 
 Target = Annotated[

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-
-import typer
 
 from cascade.control.words import is_scope, seconds_of
 from cascade.errors import ControlError
@@ -24,17 +23,22 @@ class WrongUse(Exception):
     """The command was called in a way that can't work."""
 
 
+def say(text: str) -> None:
+    """Tell the user something that isn't what was asked for."""
+    print(text, file=sys.stderr)
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """Tell the user what was wrong, and end with the exit code for it."""
     try:
         yield
     except WrongUse as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(WRONG_USE) from None
+        say(f"error: {error}")
+        raise SystemExit(WRONG_USE) from None
     except ControlError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(REFUSED) from None
+        say(f"error: {error}")
+        raise SystemExit(REFUSED) from None
 
 
 def limit_order(what: str, duration: str | None = None) -> tuple[str, dict[str, Any]]:

@@ -5,51 +5,27 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from cascade.cli import require
-
-require()
-
-import typer  # noqa: E402 - after the line that says what is missing
-
-from cascade.cli.orders import (  # noqa: E402
+from cascade.cli.declared import Argument, Command, Option, Switch
+from cascade.cli.orders import (
     NOBODY,
     REFUSED,
     WrongUse,
     burst_of,
     lifted,
     limit_order,
+    say,
     time_said,
     told,
 )
-from cascade.cli.usage import whole  # noqa: E402
-from cascade.cli.watching import watch  # noqa: E402
-from cascade.control import Client, find  # noqa: E402
-from cascade.control.audit import Who, read_trail  # noqa: E402
-from cascade.control.place import LOG, check_private, directory  # noqa: E402
-from cascade.control.words import duration_in_words, is_scope  # noqa: E402
-from cascade.errors import ControlError  # noqa: E402
-
-Program = Annotated[
-    str | None,
-    typer.Option("--program", "-p", metavar="NAME", help="Which program; `cascade ps` lists them."),
-]
-All = Annotated[bool, typer.Option("--all", help="All programs.")]
-For = Annotated[
-    str | None,
-    typer.Option("--for", metavar="TIME", help="For how long, such as 10m, 1h30m or 90s."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+from cascade.control.client import Client, find
+from cascade.control.place import LOG, check_private, directory
+from cascade.control.words import duration_in_words, is_scope
+from cascade.errors import ControlError
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to an application."""
-    for command in (ps, watch, limit, rate, pause, resume, rules, explain, cancel):
-        app.command()(command)
-
-
-def ps(as_json: Json = False) -> None:
+def ps(as_json: bool) -> None:
     """List the programs that can be steered, and what runs in them."""
     with told():
         found, silent = _ask_each(find(), "ps")
@@ -57,7 +33,7 @@ def ps(as_json: Json = False) -> None:
     if as_json:
         _print_json(answers)
     elif not answers and not silent:
-        typer.echo(NOBODY, err=True)
+        say(NOBODY)
     else:
         rows = [("PROGRAM", "PID", "SINCE", "ENGINES", "RUNS", "RUNNING", "WAITING", "RULES")]
         for each in answers:
@@ -71,18 +47,7 @@ def ps(as_json: Json = False) -> None:
 
 
 def limit(
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="WHAT=AMOUNT",
-            help="A resource (cpu_slot=50), or tasks (task:fetch*=3, tag:gpu=1, global=10); "
-            "none: no limit.",
-        ),
-    ],
-    duration: For = None,
-    program: Program = None,
-    everywhere: All = False,
-    as_json: Json = False,
+    what: str, duration: str | None, program: str | None, everywhere: bool, as_json: bool
 ) -> None:
     """Set how much there is of a resource, or how many tasks may run at once."""
     with told():
@@ -91,19 +56,13 @@ def limit(
 
 
 def rate(
-    what: Annotated[
-        str, typer.Argument(metavar="WHAT", help="A resource with a rate, or tasks (task:fetch*).")
-    ],
-    rate: Annotated[
-        str, typer.Argument(metavar="RATE", help="Such as 10/m (per s, m, h or d); none: no limit.")
-    ],
-    burst: Annotated[
-        str | None, typer.Option("--burst", metavar="N", help="How many may start at once.")
-    ] = None,
-    duration: For = None,
-    program: Program = None,
-    everywhere: All = False,
-    as_json: Json = False,
+    what: str,
+    rate: str,
+    burst: str | None,
+    duration: str | None,
+    program: str | None,
+    everywhere: bool,
+    as_json: bool,
 ) -> None:
     """Set how many may start in a time."""
     with told():
@@ -121,13 +80,7 @@ def rate(
 
 
 def pause(
-    scope: Annotated[
-        str, typer.Argument(metavar="SCOPE", help="task:<glob>, tag:<name>, engine:<name>.")
-    ] = "global",
-    duration: For = None,
-    program: Program = None,
-    everywhere: All = False,
-    as_json: Json = False,
+    scope: str, duration: str | None, program: str | None, everywhere: bool, as_json: bool
 ) -> None:
     """Let nothing more start; what runs goes on."""
     with told():
@@ -136,17 +89,7 @@ def pause(
 
 
 def resume(
-    scope: Annotated[
-        str | None,
-        typer.Argument(metavar="SCOPE", help="What was paused; by default everything."),
-    ] = None,
-    rule: Annotated[
-        str | None,
-        typer.Option("--rule", metavar="ID", help="Any rule; `cascade rules` lists them."),
-    ] = None,
-    program: Program = None,
-    everywhere: All = False,
-    as_json: Json = False,
+    scope: str | None, rule: str | None, program: str | None, everywhere: bool, as_json: bool
 ) -> None:
     """Lift pauses, or another rule."""
     with told():
@@ -156,17 +99,7 @@ def resume(
         _steer(program, everywhere, as_json, "lift", said)
 
 
-def rules(
-    log: Annotated[bool, typer.Option("--log", help="Who has changed what, and how.")] = False,
-    last: Annotated[
-        int,
-        typer.Option(
-            "--last", parser=whole(least=1), metavar="N", help="How many entries of the log."
-        ),
-    ] = 20,
-    program: Program = None,
-    as_json: Json = False,
-) -> None:
+def rules(log: bool, last: int, program: str | None, as_json: bool) -> None:
     """List the rules that hold, or what was changed from outside."""
     with told():
         if log:
@@ -190,18 +123,11 @@ def rules(
     if len(rows) > 1:
         _print_table(rows)
     elif answers or not silent:
-        typer.echo("no rules hold" if answers else NOBODY, err=True)
+        say("no rules hold" if answers else NOBODY)
     _tell_of(silent)
 
 
-def explain(
-    what: Annotated[
-        str | None,
-        typer.Argument(metavar="WHAT", help="A task, a run or an engine; by default all."),
-    ] = None,
-    program: Program = None,
-    as_json: Json = False,
-) -> None:
+def explain(what: str | None, program: str | None, as_json: bool) -> None:
     """Say why tasks wait: for what, held by whom, behind whom."""
     with told():
         said = {} if what is None else {"what": what}
@@ -220,21 +146,14 @@ def explain(
         return
     for each in found:
         for sentence in each["sentences"]:
-            typer.echo(f"{each['program']}: {sentence}")
+            print(f"{each['program']}: {sentence}")
         if each["left_out"]:
-            typer.echo(f"{each['program']}: and {each['left_out']} more")
+            print(f"{each['program']}: and {each['left_out']} more")
     if not any(each["sentences"] for each in found):
-        typer.echo("nothing waits", err=True)
+        say("nothing waits")
 
 
-def cancel(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run, an engine, or all; see `cascade watch`.")
-    ],
-    program: Program = None,
-    everywhere: All = False,
-    as_json: Json = False,
-) -> None:
+def cancel(run: str, program: str | None, everywhere: bool, as_json: bool) -> None:
     """Cancel runs."""
     with told():
         _steer(program, everywhere, as_json, "cancel", {"run": run})
@@ -266,9 +185,9 @@ def _ask_each(
 def _tell_of(silent: Sequence[str]) -> None:
     """Tell of programs that don't answer, if there are any, and end with the exit code for it."""
     for problem in silent:
-        typer.echo(f"error: {problem}", err=True)
+        say(f"error: {problem}")
     if silent:
-        raise typer.Exit(REFUSED)
+        raise SystemExit(REFUSED)
 
 
 def _some(program: str | None, needed: bool = False) -> list[str]:
@@ -303,12 +222,15 @@ def _steer(
     else:
         for answer in answers:
             text = answer.get("effect") or f"refused: {answer['error']}"
-            typer.echo(f"{answer['program']}: {text}", err="error" in answer)
+            line = f"{answer['program']}: {text}"
+            say(line) if "error" in answer else print(line)
     if refused is not None:
-        raise typer.Exit(REFUSED)
+        raise SystemExit(REFUSED)
 
 
 def _print_log(program: str | None, last: int, as_json: bool) -> None:
+    from cascade.control.audit import read_trail  # here, as the others don't need it
+
     place = directory()
     if os.path.lexists(place):
         check_private(place)
@@ -320,16 +242,18 @@ def _print_log(program: str | None, last: int, as_json: bool) -> None:
         return
     for each in found:
         who = _who_of(each.get("who"))
-        typer.echo(f"{each['when']}  {each['program']}  {who}: {each['command']}")
-        typer.echo(f"    {each['effect']}")
+        print(f"{each['when']}  {each['program']}  {who}: {each['command']}")
+        print(f"    {each['effect']}")
         if each.get("undo"):
-            typer.echo(f"    undo: {each['undo']}")
+            print(f"    undo: {each['undo']}")
     if not found:
-        typer.echo("nothing was changed from outside", err=True)
+        say("nothing was changed from outside")
 
 
 def _who_of(who: object) -> str:
     """Return who stands in an entry; any program of the user may have written it."""
+    from cascade.control.audit import Who
+
     known = who if isinstance(who, dict) else {}
     via = known.get("via")
     return str(Who(str(known.get("user", "?")), None, str(known.get("way", "?")), via))
@@ -341,8 +265,82 @@ def _print_table(rows: Sequence[Sequence[Any]]) -> None:
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     for row in texts:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo(line.rstrip())
+        print(line.rstrip())
 
 
 def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    print(json.dumps(value, ensure_ascii=False))
+
+
+_PROGRAM = Option("program", ("--program", "-p"), "NAME", "Which program; `cascade ps` lists them.")
+_ALL = Switch("everywhere", "--all", "All programs.")
+_FOR = Option("duration", ("--for",), "TIME", "For how long, such as 10m, 1h30m or 90s.")
+_JSON = Switch("as_json", "--json", "Print JSON, for scripts.")
+
+COMMANDS = (
+    Command(ps, (_JSON,)),
+    Command(
+        limit,
+        (
+            Argument(
+                "what",
+                "WHAT=AMOUNT",
+                "A resource (cpu_slot=50), or tasks (task:fetch*=3, tag:gpu=1, global=10); "
+                "none: no limit.",
+                needed=True,
+            ),
+            *(_FOR, _PROGRAM, _ALL, _JSON),
+        ),
+    ),
+    Command(
+        rate,
+        (
+            Argument(
+                "what", "WHAT", "A resource with a rate, or tasks (task:fetch*).", needed=True
+            ),
+            Argument(
+                "rate", "RATE", "Such as 10/m (per s, m, h or d); none: no limit.", needed=True
+            ),
+            Option("burst", ("--burst",), "N", "How many may start at once."),
+            *(_FOR, _PROGRAM, _ALL, _JSON),
+        ),
+    ),
+    Command(
+        pause,
+        (
+            Argument("scope", "SCOPE", "task:<glob>, tag:<name>, engine:<name>.", default="global"),
+            *(_FOR, _PROGRAM, _ALL, _JSON),
+        ),
+    ),
+    Command(
+        resume,
+        (
+            Argument("scope", "SCOPE", "What was paused; by default everything."),
+            Option("rule", ("--rule",), "ID", "Any rule; `cascade rules` lists them."),
+            *(_PROGRAM, _ALL, _JSON),
+        ),
+    ),
+    Command(
+        rules,
+        (
+            Switch("log", "--log", "Who has changed what, and how."),
+            Option("last", ("--last",), "N", "How many entries of the log.", default=20),
+            *(_PROGRAM, _JSON),
+        ),
+    ),
+    Command(
+        explain,
+        (
+            Argument("what", "WHAT", "A task, a run or an engine; by default all."),
+            *(_PROGRAM, _JSON),
+        ),
+    ),
+    Command(
+        cancel,
+        (
+            Argument("run", "RUN", "A run, an engine, or all; see `cascade watch`.", needed=True),
+            *(_PROGRAM, _ALL, _JSON),
+        ),
+    ),
+)
+"""The commands, in the order of the help."""

@@ -10,8 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cascade.control.place import SUFFIX, check_private, directory, socket_path
-from cascade.control.server import is_alive
+from cascade.control.place import SUFFIX, check_private, directory, is_alive, socket_path
 from cascade.control.talk import LARGEST_ANSWER, PATIENCE, Talk
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import socket
 import stat
 import sys
 import tempfile
@@ -117,3 +119,15 @@ def socket_path(place: Path, name: str) -> Path:
             f"name a shorter directory with {DIRECTORY_VARIABLE}"
         )
     return path
+
+
+def is_alive(path: Path) -> bool:
+    """Whether somebody listens on a socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except OSError as error:
+            # A full backlog, or one who is slow: somebody is there.
+            return error.errno not in (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTSOCK)
+    return True

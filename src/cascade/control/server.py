@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import os
 import socket
@@ -25,7 +24,7 @@ from cascade.control.messages import (
     encode,
     request_of,
 )
-from cascade.control.place import SUFFIX, socket_path
+from cascade.control.place import SUFFIX, is_alive, socket_path
 from cascade.errors import ControlError
 from cascade.quiet import QuietLog
 
@@ -169,18 +168,6 @@ def _locked(place: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def is_alive(path: Path) -> bool:
-    """Whether somebody listens on a socket."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-        except OSError as error:
-            # A full backlog, or one who is slow: somebody is there.
-            return error.errno not in (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTSOCK)
-    return True
 
 
 class Connection(asyncio.Protocol):

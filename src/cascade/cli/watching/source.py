@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from cascade.control.aio import AsyncClient
 from cascade.control.client import sockets
-from cascade.control.server import is_alive
+from cascade.control.place import is_alive
 
 
 class Source(Protocol):
