@@ -136,7 +136,7 @@ function showPrograms(programs) {
     programs.map((each) => ({
       key: each.name,
       words: each.name,
-      detail: each.problem ?? `${each.runs} runs · ${counted(each.tasks)}`,
+      detail: each.problem ?? `${each.runs} ${each.runs === 1 ? "run" : "runs"} · ${counted(each.tasks)}`,
       problem: each.problem,
     })),
     (key) => key === chosen.program,
