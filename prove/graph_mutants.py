@@ -98,9 +98,16 @@ GRAPH_MUTANTS = (
     Mutant(
         "a retry doesn't look at what was raised",
         POLICIES,
-        "or not isinstance(error, self.on)",
-        "or not isinstance(error, Exception)",
+        "return isinstance(error, self.on)",
+        "return isinstance(error, Exception)",
         RETRIES,
+    ),
+    Mutant(
+        "a retry starts a run again that somebody has cancelled",
+        POLICIES,
+        "            return any(issubclass(kind, RunCancelledError) for kind in self.on)",
+        "            return True",
+        "tests/spec/test_policies.py",
     ),
     Mutant(
         "after a failure the siblings run on",

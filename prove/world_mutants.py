@@ -10,10 +10,10 @@ FLASHING = "tests/observatory/reference/test_large.py"
 
 WORLD_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
-        "an oscillator that a flash has moved stays on its old day as well",
+        "an oscillator that a flash has moved is forgotten",
         PULSES,
-        "if old_day != today and old_day != day:",
-        "if old_day == -1:",
+        "elif old_day != day:",
+        "elif old_day != day and reached == 0:",
         FLASHING,
     ),
     Mutant(
