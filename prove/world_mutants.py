@@ -31,17 +31,17 @@ WORLD_MUTANTS: tuple[Mutant, ...] = (
         FLASHING,
     ),
     Mutant(
-        "those who are due at one time come by their numbers",
+        "of those who are due at one time, the last comes first",
         PULSES,
         "serial[agent] = next_serial",
-        "serial[agent] = agent",
+        "serial[agent] = -next_serial",
         FLASHING,
     ),
     Mutant(
-        "flashes for which there is no room any more are run",
+        "instants for whose flashes there is no room are left for another time",
         PULSES,
-        "and flashed <= room:",
-        "and flashed <= 2 * room:",
+        "is_done = len(agenda) == 0 or agenda[0][0] >= until",
+        "is_done = True",
         FLASHING,
     ),
     Mutant(
