@@ -76,6 +76,7 @@ PROOFS = (
         "two million steps of Life on virtual time: no error, no drift",
         ("-m", "prove.conway", "virtual"),
     ),
+    Proof("an answer comes within 100 ms over the socket", ("-m", "prove.answers")),
     Proof(
         "a watcher that has stopped holds a million tasks up in nothing", ("-m", "prove.stopped")
     ),
