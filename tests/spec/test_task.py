@@ -301,6 +301,10 @@ class TestMethods:
         with pytest.raises(TypeError, match="missing 1 required positional argument: 'reading'"):
             Station(1).corrected()
 
+    def test_one_that_was_not_called_is_told_as_such(self) -> None:
+        with pytest.raises(TypeError, match=r"call it first, as in corrected\(\.\.\.\)"):
+            cs.run(Station(1).corrected)
+
 
 class TestPickling:
     def test_a_task_that_can_be_imported_is_sent_by_its_name(self) -> None:

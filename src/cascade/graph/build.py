@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from operator import attrgetter, is_, itemgetter
+from types import MethodType
 from typing import Any
 
 from cascade.errors import GraphError
@@ -128,6 +129,8 @@ def check_target(target: Target) -> None:
     """
     if isinstance(target, LazyResult):
         return
+    if isinstance(target, MethodType) and isinstance(target.__func__, Task):
+        target = target.__func__
     if isinstance(target, Task):
         raise TypeError(f"can't run {target!r} itself: call it first, as in {target.name}(...)")
     if isinstance(target, (list, tuple, dict)) and not target:
