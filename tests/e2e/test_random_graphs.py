@@ -23,34 +23,24 @@ from tests.e2e.descriptions import Children, Description, Node, Use
 from tests.e2e.plain_evaluation import evaluate, without_repeats
 from tests.e2e.random_descriptions import descriptions
 
+COLLECTING = Node(
+    kind="suspending",
+    inputs=(Use(0),),
+    conditions=(Use(0),),
+    amounts=(("slot", 1),),
+    failures=1,
+    children=Children(elements=(Use(0),), failing=frozenset(), window=None, collects_errors=True),
+    lifetime=math.inf,
+)
+"""A map that collects its errors."""
+
 UNSAVED = Description(
     nodes=(
         Node(kind="suspending", pure=True, lifetime=math.inf),
-        Node(
-            kind="suspending",
-            inputs=(Use(0),),
-            conditions=(Use(0),),
-            amounts=(("slot", 1),),
-            failures=1,
-            children=Children(
-                elements=(Use(0),), failing=frozenset(), window=None, collects_errors=True
-            ),
-            lifetime=math.inf,
-        ),
+        COLLECTING,
         Node(kind="router", inputs=(Use(0),), branches=(1, 0)),
         Node(kind="suspending", like=0, pure=True, lifetime=math.inf),
-        Node(
-            kind="suspending",
-            inputs=(Use(0),),
-            conditions=(Use(0),),
-            amounts=(("slot", 1),),
-            failures=1,
-            children=Children(
-                elements=(Use(0),), failing=frozenset(), window=None, collects_errors=True
-            ),
-            like=1,
-            lifetime=math.inf,
-        ),
+        replace(COLLECTING, like=1),
         Node(kind="suspending", like=0, pure=True, lifetime=math.inf),
         Node(kind="suspending", like=0, pure=True, lifetime=math.inf),
         Node(kind="suspending", conditions=(Use(6),), like=0, pure=True, lifetime=math.inf),
@@ -59,20 +49,7 @@ UNSAVED = Description(
         Node(kind="suspending", priority=-1, like=0, pure=True, lifetime=math.inf),
         Node(kind="suspending", like=0, pure=True, lifetime=math.inf),
     ),
-    target=[
-        Use(0),
-        Use(1),
-        Use(2),
-        Use(3),
-        Use(4),
-        Use(5),
-        Use(6),
-        Use(7),
-        Use(8),
-        Use(9),
-        Use(10),
-        Use(11),
-    ],
+    target=[Use(number) for number in range(12)],
     as_machine=False,
     keeps_state=True,
     cancelled_at=None,

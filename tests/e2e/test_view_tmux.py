@@ -12,7 +12,6 @@ import signal
 import textwrap
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,15 +41,6 @@ STATUS = re.compile(
     r" +view flashes +time (?P<time>\d+) s +agents 900 +pulses \d+ +flashes/s [\d,]+"
     r" +lateness p99 [\d.]+ m?s +frames/s \d+( \(\d+ dropped\))?"
 )
-
-
-@pytest.fixture(scope="module")
-def tmux() -> Iterator[Tmux]:
-    server = Tmux()
-    try:
-        yield server
-    finally:
-        server.close()
 
 
 class Box(NamedTuple):

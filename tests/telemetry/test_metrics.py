@@ -10,6 +10,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.trace import NoOpTracerProvider
+from tests.telemetry.tasks import fail, sleep
 
 import cascade as cs
 from cascade import telemetry, testing
@@ -46,18 +47,6 @@ class Meters:
 
     def sums(self, name: str) -> dict[tuple[str, ...], tuple[int, float]]:
         return {key: (point.count, point.sum) for key, point in self.points(name).items()}
-
-
-@cs.task
-async def sleep(seconds: float, *_: Any) -> float:
-    await asyncio.sleep(seconds)
-    return seconds
-
-
-@cs.task
-async def fail(seconds: float) -> None:
-    await asyncio.sleep(seconds)
-    raise OSError("broken")
 
 
 @cs.task

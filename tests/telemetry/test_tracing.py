@@ -16,22 +16,11 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode
 from tests.telemetry.spans import Node, Traces, traced
+from tests.telemetry.tasks import fail, sleep
 
 import cascade as cs
 from cascade import telemetry, testing
 from cascade.runtime.events import RunStarted
-
-
-@cs.task
-async def sleep(seconds: float, *_: Any) -> float:
-    await asyncio.sleep(seconds)
-    return seconds
-
-
-@cs.task
-async def fail(seconds: float) -> None:
-    await asyncio.sleep(seconds)
-    raise OSError("broken")
 
 
 def tasks_of(node: Node) -> list[Node]:
