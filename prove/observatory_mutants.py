@@ -17,7 +17,6 @@ TERMINAL = "observatory/visualization/terminal.py"
 SCREEN = "observatory/visualization/screen.py"
 LAYOUT = "observatory/visualization/layout.py"
 CLOCK = "cascade/runtime/virtual_time.py"
-TIMERS = "cascade/runtime/timers.py"
 TURNS = "cascade/runtime/turns.py"
 STEPS = "cascade/runtime/trampoline.py"
 
@@ -33,7 +32,6 @@ DRAWING = "tests/observatory/visualization/test_screen.py"
 FITTING = "tests/observatory/visualization/test_layout.py"
 JUMPING = "tests/runtime/test_virtual_time.py"
 TAKING_TURNS = "tests/runtime/test_turns.py"
-WAKING = "tests/runtime/test_timers.py"
 
 OBSERVATORY_MUTANTS = (
     Mutant(

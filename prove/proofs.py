@@ -90,19 +90,12 @@ PROOFS = (
     ),
     Proof(
         "10,000 messages to the control socket that are none: no effect",
-        (
-            *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"),
-            *("tests/control/test_server.py", "-k", "whatever_is_sent"),
-        ),
+        (*LONG_RUN, "tests/control/test_server.py", "-k", "whatever_is_sent"),
         {"CASCADE_MESSAGES": "10000"},
     ),
     Proof(
         "10,000 messages to a page's socket that are none: no effect, hardly a line in the log",
-        (
-            *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"),
-            *("-o", "faulthandler_timeout=0"),
-            *("tests/web/test_theatre.py", "-k", "whatever_is_sent"),
-        ),
+        (*LONG_RUN, "tests/web/test_theatre.py", "-k", "whatever_is_sent"),
         {"CASCADE_MESSAGES": "10000"},
     ),
     Proof("10,000 fireflies on a page: 25 pictures a second, little work", ("-m", "prove.browser")),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import socket
 import sys
 import tempfile
@@ -21,17 +20,13 @@ from pathlib import Path
 
 import cascade as cs
 from cascade.control import Client, LocalControl
+from prove.million import bytes_of, do_nothing
 
 TASKS = 1_000_000
 ROUNDS = 2
 SLOWER = 1.1
 GROWTH = 20.0
 NAME = "million"
-
-
-@cs.task(mode="inline")
-def do_nothing(n: int) -> None:
-    """Return None at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +92,11 @@ async def _run_with(watcher: str, tasks: int) -> Outcome:
     try:
         while not (control.desk.watchers if watcher == "reads" else control.desk.dropped):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        before = _size()
+        before = bytes_of("VmHWM")
         began = time.perf_counter()
         await engine.run(do_nothing.map(n=range(tasks)).windowed(1000))
         seconds = time.perf_counter() - began
-        return Outcome(seconds, _size() - before, control.desk.dropped)
+        return Outcome(seconds, (bytes_of("VmHWM") - before) / 2**20, control.desk.dropped)
     finally:
         ended.set()
         await asyncio.to_thread(thread.join)
@@ -122,11 +117,6 @@ def _stop(ended: threading.Event) -> None:
         end.connect(str(path))
         end.sendall(b'{"do":"watch","every":0.1}\n' * 5000)
         ended.wait()
-
-
-def _size() -> float:
-    """Return the most that the process has ever taken, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> int:

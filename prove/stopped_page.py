@@ -34,9 +34,9 @@ from cascade.control.place import DIRECTORY_VARIABLE
 from cascade.runtime.events import TaskFinished
 from observatory.web.stage import Control, Status
 from observatory.web.theatre import Theatre
-from prove.million import bytes_of
+from prove.million import bytes_of, do_nothing
 from prove.pages import PATIENCE, next_status, one_who_does_not_read, one_who_reads, say
-from prove.stopped import NAME, TASKS, Outcome, do_nothing, in_turn
+from prove.stopped import NAME, TASKS, Outcome, in_turn
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 3

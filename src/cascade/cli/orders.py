@@ -102,7 +102,19 @@ def time_said(duration: str | None) -> dict[str, Any]:
     Raises:
         WrongUse: it is no duration.
     """
-    return {} if duration is None else {"for": _parsed(seconds_of, "--for", duration)}
+    return {} if duration is None else {"for": seconds_said("--for", duration)}
+
+
+def seconds_said(option: str, text: str) -> float:
+    """Return the seconds that an option says.
+
+    Raises:
+        WrongUse: it says no duration.
+    """
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise WrongUse(f"{option} {error}") from None
 
 
 def finite(text: str) -> float:
@@ -120,6 +132,5 @@ def finite(text: str) -> float:
 def _parsed(parse: Callable[[str], Any], what: str, text: str) -> Any:
     try:
         return parse(text)
-    except ValueError as error:
-        reason = error if parse is seconds_of else repr(text)
-        raise WrongUse(f"{what} {reason}") from None
+    except ValueError:
+        raise WrongUse(f"{what} {text!r}") from None

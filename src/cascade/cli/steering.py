@@ -19,8 +19,8 @@ from cascade.cli.orders import (
     time_said,
     told,
 )
-from cascade.control.client import Client, find
-from cascade.control.place import LOG, check_private, directory
+from cascade.control.client import Client, find, socket_of
+from cascade.control.place import LOG, check_private, directory, is_alive
 from cascade.control.words import duration_in_words, is_scope
 from cascade.errors import ControlError
 
@@ -177,7 +177,7 @@ def _ask_each(
         try:
             answers += _ask([name], command)
         except ControlError as error:
-            if name in find():  # else it has just ended
+            if is_alive(socket_of(name)):  # else it has just ended
                 silent.append(str(error))
     return answers, silent
 

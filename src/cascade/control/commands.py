@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from cascade.control.words import (
     amount_in_words,
     duration_in_words,
+    number_in_words,
     quoted,
     rate_in_words,
-    seconds_in_words,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def typed(request: Request) -> str:
         text = " ".join([request.command, *words])
     seconds = said.get("for")
     if seconds is not None:
-        text += f" --for {seconds_in_words(seconds)}"
+        text += f" --for {number_in_words(seconds)}"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 

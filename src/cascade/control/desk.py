@@ -233,11 +233,9 @@ class Desk:
         # Why all wait may take long to find out, and no more than the first are told anyway.
         most = snapshot.MOST if what is None else None
         for manager in self.managers:
-            askers = {
-                str(asker): asker
-                for _, asker in census.askers(manager, WAITING)
-                if what is not None
-            }
+            askers = {}
+            if what is not None:
+                askers = {str(asker): asker for _, asker in census.askers(manager, WAITING)}
             for each in manager.explain(most):
                 if what is None or _is_meant(what, each.owner, askers.get(each.owner)):
                     sentences.append(f"{each}; it has waited {manager.now() - each.since:.1f} s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cascade.control import snapshot
@@ -40,7 +41,7 @@ class RuleBook:
         """Let the rules hold for one more manager."""
         self._strike_out(now)
         for rule, ends_at in list(self._standing.values()):
-            constraints.update(rule if ends_at is None else _with_time(rule, ends_at - now))
+            constraints.update(rule if ends_at is None else replace(rule, expires_in=ends_at - now))
 
     def set(
         self, overseen: Collection[ConstraintManager], request: Request, now: float
@@ -129,10 +130,6 @@ class RuleBook:
         for id, (_, ends_at) in list(self._standing.items()):
             if ends_at is not None and ends_at <= now:
                 self._standing.pop(id, None)
-
-
-def _with_time(rule: GlobalConstraint, seconds: float) -> GlobalConstraint:
-    return GlobalConstraint(rule.id, rule.scope, rule.type, rule.params, seconds)
 
 
 def _id_of(type: str, scope: str) -> str:

@@ -33,7 +33,7 @@ def seconds_of(text: str) -> float:
 def duration_in_words(seconds: float) -> str:
     """Return a duration in the form in which it can be typed."""
     if seconds < 60 or seconds != int(seconds):
-        return f"{seconds_in_words(seconds)}s"
+        return f"{number_in_words(seconds)}s"
     left, parts = int(seconds), []
     for unit in ("d", "h", "m", "s"):
         size = int(_UNITS[unit])
@@ -43,11 +43,11 @@ def duration_in_words(seconds: float) -> str:
     return "".join(parts)
 
 
-def seconds_in_words(seconds: float) -> str:
-    """Return a number of seconds exactly enough to be typed again."""
-    text = f"{seconds:.15g}"
-    if "e" in text:  # which no unit may follow where durations are typed
-        text = f"{seconds:.20f}".rstrip("0").rstrip(".")
+def number_in_words(number: float) -> str:
+    """Return the number of a duration or of a rate exactly enough to be typed again."""
+    text = f"{number:.15g}"
+    if "e" in text:  # which isn't taken where these are typed
+        text = f"{number:.20f}".rstrip("0").rstrip(".")
     return text
 
 
@@ -64,10 +64,7 @@ def rate_in_words(per_second: float | None) -> str:
         amount = per_second * _UNITS[unit]
         if abs(amount - round(amount)) < 1e-9 * max(1.0, amount) and amount >= 1:
             return f"{round(amount)}/{unit}"
-    text = f"{per_second * _UNITS['d']:.15g}"
-    if "e" in text:  # which isn't taken where rates are typed
-        text = f"{per_second * _UNITS['d']:.20f}".rstrip("0").rstrip(".")
-    return f"{text}/d"
+    return f"{number_in_words(per_second * _UNITS['d'])}/d"
 
 
 def quoted(text: str) -> str:

@@ -248,7 +248,9 @@ class Fireflies(Experiment[Summary]):
                     self._log.record_nowait("slots.used", slots.used)
                     self._log.record_nowait("slots.waiting", slots.waiting)
             if self._record is not None:
-                recording.keep(self._record, self.moment(now))
+                moment = self.moment(now)
+                turns = recorder.turns(now).reshape(config.shape[::-1])
+                recording.keep(self._record, moment, float(local_order(turns).mean()))
             if ticks.count // SAMPLES_PER_PERIOD > periods:
                 periods = ticks.count // SAMPLES_PER_PERIOD
                 self._pass_time(now)
@@ -277,7 +279,6 @@ class Fireflies(Experiment[Summary]):
         if config.limit is not None:
             slots = self.manager.statistics().resources[SLOT]
             active, waiting = int(slots.used), slots.waiting
-        width, height = config.shape
         return Moment(
             time=max(0.0, now - self._start),
             order_parameter=recorder.order_parameter(now),
@@ -286,7 +287,6 @@ class Fireflies(Experiment[Summary]):
             active=active,
             waiting=waiting,
             lateness_p99=self._lateness(),
-            local_order=float(local_order(recorder.turns(now).reshape(height, width)).mean()),
         )
 
     def _lateness(self) -> float | None:

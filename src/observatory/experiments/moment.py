@@ -24,6 +24,3 @@ class Moment:
     lateness_p99: float | None
     """Flash sent minus flash due, in seconds: what 99 % of the latest flashes don't exceed; of as
     many flashes as there are agents, but 10,000 at most. None while there were no flashes."""
-    local_order: float | None = None
-    """The mean over all agents of the order parameter of each and those around it in the picture
-    (see `observatory.order.local_order`); None where nobody asked."""

@@ -66,8 +66,14 @@ def begin(record: RecordWriter, config: FirefliesConfig, start: float, clock: st
     )
 
 
-def keep(record: RecordWriter, moment: Moment) -> None:
+def keep(record: RecordWriter, moment: Moment, local_order: float) -> None:
     """Add what was seen at a moment.
+
+    Args:
+        record: where.
+        moment: what was seen.
+        local_order: the mean over all agents of the order parameter of each and those around it
+            in the picture; see `observatory.order.local_order`.
 
     Raises:
         OSError: something couldn't be written since the last call.
@@ -75,7 +81,7 @@ def keep(record: RecordWriter, moment: Moment) -> None:
     record.sample(
         moment.time,
         order_parameter=moment.order_parameter,
-        local_order=moment.local_order,
+        local_order=local_order,
         flashes=moment.flashes,
         active=moment.active,
         waiting=moment.waiting,

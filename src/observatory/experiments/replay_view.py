@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from observatory.experiments.moment import Moment
 from observatory.experiments.showing import Showing
 from observatory.experiments.view import STATUS_INTERVAL
-from observatory.order import local_order, order_parameter
+from observatory.order import order_parameter
 from observatory.records.playback import Playback
 from observatory.records.reader import Record
 from observatory.ticks import Ticks
@@ -120,11 +120,9 @@ def decay(settings: Any) -> float:
 def moment(playback: Playback) -> Moment:
     """Return what was to be seen where a playback is."""
     header = playback.record.header
-    order, local = playback.metric("order_parameter"), playback.metric("local_order")
-    if order is None or local is None:
-        turns = playback.turns()
-        order = order_parameter(turns) if order is None else order
-        local = float(local_order(turns).mean()) if local is None else local
+    order = playback.metric("order_parameter")
+    if order is None:
+        order = order_parameter(playback.turns())
     active, waiting = playback.metric("active"), playback.metric("waiting")
     return Moment(
         time=playback.time,
@@ -134,7 +132,6 @@ def moment(playback: Playback) -> Moment:
         active=None if active is None else int(active),
         waiting=None if waiting is None else int(waiting),
         lateness_p99=playback.metric("lateness_p99"),
-        local_order=local,
     )
 
 

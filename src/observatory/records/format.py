@@ -39,6 +39,8 @@ COLUMNS: dict[str, Any] = {
     "lateness_p99": pa.float64(),
 }
 """The columns of a record, in order."""
+SAMPLED = ("time", *list(COLUMNS)[4:])
+"""The columns of the metrics."""
 
 
 class RecordError(Exception):

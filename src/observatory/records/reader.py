@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from observatory.records.format import COLUMNS, FLASH, KEY, METRICS, Header, RecordError
+from observatory.records.format import FLASH, KEY, METRICS, SAMPLED, Header, RecordError
 from observatory.records.format import schema as schema_of
 
 # isort: split
 import pyarrow as pa  # type: ignore[import-untyped]  # after the format, which says what is missing
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 
-SAMPLED = ("time", *list(COLUMNS)[4:])
-"""The columns of the metrics."""
 _UNREADABLE = (pa.ArrowException, OSError, MemoryError)
 """What reading raises where a file is damaged; it may say that much more follows than there is."""
 _END = 8

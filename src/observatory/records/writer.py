@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from observatory.records.format import COLUMNS, FLASH, METRICS, Header, schema, versions
+from observatory.records.format import COLUMNS, FLASH, METRICS, SAMPLED, Header, schema, versions
 from observatory.writing import naming
 
 # isort: split
@@ -241,7 +241,7 @@ def _warm_up() -> None:
     columns = pa.schema(COLUMNS.items())
     flash = array("i", [0]), array("d", [0.0]), array("d", [0.0])
     with _stream(io.BytesIO(), columns) as stream:
-        stream.write_batch(_batch(*flash, [(0.0, 1.0, *[None] * 5)], columns))
+        stream.write_batch(_batch(*flash, [(0.0, 1.0, *[None] * (len(SAMPLED) - 2))], columns))
 
 
 def _stream(sink: io.BytesIO, columns: Any) -> Any:
@@ -263,7 +263,7 @@ def _batch(
 ) -> Any:
     """Return flashes and then samples as a `pyarrow.RecordBatch`."""
     flashes, count = len(agents), len(samples)
-    of_samples = list(zip(*samples, strict=True)) or [()] * (len(COLUMNS) - 3)
+    of_samples = list(zip(*samples, strict=True)) or [()] * len(SAMPLED)
     first = {
         "kind": pa.repeat(FLASH, flashes),
         "time": pa.array(np.frombuffer(times)),
@@ -274,7 +274,7 @@ def _batch(
         "kind": pa.repeat(METRICS, count),
         **{
             name: pa.array(values, type=COLUMNS[name])
-            for name, values in zip(["time", *list(COLUMNS)[4:]], of_samples, strict=True)
+            for name, values in zip(SAMPLED, of_samples, strict=True)
         },
     }
     arrays = [

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -26,6 +26,7 @@ from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.fireflies import Fireflies, Moment
 from observatory.experiments.run_fireflies import run_experiment
 from observatory.flashes import flash_digest
+from observatory.order import local_order
 from observatory.records.reader import Record, read_record
 
 SMALL = FirefliesConfig(num_agents=25, period=2.0, nudge=0.1, duration=20.0, seed=3)
@@ -35,12 +36,17 @@ def digest(record: Record) -> str:
     return flash_digest(zip(record.agents.tolist(), record.times.tolist(), strict=True))
 
 
-def recorded(config: FirefliesConfig, path: Path) -> tuple[Record, list[Moment], Any]:
+def recorded(config: FirefliesConfig, path: Path) -> tuple[Record, list[dict[str, Any]], Any]:
     """Run an experiment on virtual time, looking at it ten times a period."""
-    moments: list[Moment] = []
-    experiment = Fireflies(
-        config, record=path, watch=moments.append, watch_interval=config.period / 10
-    )
+    moments: list[dict[str, Any]] = []
+
+    def look(moment: Moment) -> None:
+        assert experiment.recorder is not None
+        turns = experiment.recorder.turns(asyncio.get_running_loop().time())
+        order = local_order(turns.reshape(config.shape[::-1])).mean()
+        moments.append({**asdict(moment), "local_order": float(order)})
+
+    experiment = Fireflies(config, record=path, watch=look, watch_interval=config.period / 10)
     summary = run_virtual(experiment.run())
     return read_record(path), moments, summary
 
@@ -55,7 +61,7 @@ def test_a_record_holds_the_flashes_and_what_was_seen(tmp_path: Path, limit: int
     assert float(record.lateness.max()) == pytest.approx(summary.lateness_s["max"])
     assert len(moments) >= 99
     for name, values in record.samples.items():
-        seen = [getattr(moment, name) for moment in moments]
+        seen = [moment[name] for moment in moments]
         expected = [float("nan") if value is None else value for value in seen]
         assert values.tolist() == pytest.approx(expected, nan_ok=True), name
     assert np.isnan(record.samples["active"]).all() == (limit is None)

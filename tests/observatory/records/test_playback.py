@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from cascade.testing import run_virtual
 from observatory.experiments.config import FirefliesConfig
 from observatory.experiments.fireflies import Fireflies
-from observatory.records.format import Header
+from observatory.records.format import SAMPLED, Header
 from observatory.records.playback import Playback
-from observatory.records.reader import SAMPLED, Record, read_record
+from observatory.records.reader import Record, read_record
 
 HEADER = Header(
     agents=4, width=2, height=2, period=2.0, duration=60.0, seed=7, clock="virtual", start=0.0

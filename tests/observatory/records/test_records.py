@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observatory.records import writer
-from observatory.records.format import FORMAT, KEY, Header, RecordError, schema
-from observatory.records.reader import SAMPLED, Record, read_record
+from observatory.records.format import FORMAT, KEY, SAMPLED, Header, RecordError, schema
+from observatory.records.reader import Record, read_record
 from observatory.records.writer import RecordWriter
 
 HEADER = Header(

@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from cascade.cli.orders import NOBODY, WrongUse, told
+from cascade.cli.orders import NOBODY, WrongUse, seconds_said, told
 from cascade.control.client import Client, find
 from cascade.control.server import OFTEN, SELDOM
-from cascade.control.words import seconds_of
 from cascade.errors import ControlError, MissingExtraError
 
 
@@ -47,10 +46,7 @@ def watch(
 
 def _between(text: str) -> float:
     """Return the seconds from one look to the next."""
-    try:
-        seconds = seconds_of(text)
-    except ValueError as error:
-        raise WrongUse(f"--every {error}") from None
+    seconds = seconds_said("--every", text)
     if not OFTEN <= seconds <= SELDOM:
         raise WrongUse(f"--every must be from {OFTEN:g} to {SELDOM:g} seconds, got {text!r}")
     return seconds

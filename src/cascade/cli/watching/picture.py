@@ -93,11 +93,9 @@ class ErrorShown:
 class Picture:
     """What a program looked like at one moment."""
 
-    name: str
     pid: str
     seconds: float | None
     """For how long it can be steered."""
-    engines: float
     run_count: float
     tasks: Tasks
     by_name: tuple[NamedTasks, ...]
@@ -118,10 +116,8 @@ def picture_of(snapshot: Mapping[str, Any]) -> Picture:
     """Return what a snapshot shows."""
     throughput = _object(snapshot, "throughput")
     return Picture(
-        name=_text(snapshot, "name"),
         pid=_text(snapshot, "pid"),
         seconds=_number(snapshot, "seconds"),
-        engines=_amount(snapshot, "engines"),
         run_count=_amount(snapshot, "runs"),
         tasks=_tasks(_object(snapshot, "tasks")),
         by_name=tuple(
