@@ -27,7 +27,9 @@ from cascade.cli.tally import Tally  # noqa: E402
 from cascade.cli.typed import typed  # noqa: E402
 from cascade.cli.usage import WRONG_USE, Commands, one_of  # noqa: E402
 from cascade.cli.watching import watch  # noqa: E402
-from cascade.control import LocalControl, find  # noqa: E402
+from cascade.control import LocalControl  # noqa: E402
+from cascade.control.client import socket_of  # noqa: E402
+from cascade.control.place import is_alive  # noqa: E402
 from cascade.errors import ControlError, PictureError  # noqa: E402
 from cascade.pictures import SUFFIXES  # noqa: E402
 from cascade.spec.checks import check_duration  # noqa: E402
@@ -247,7 +249,7 @@ def _outside(name: str | None) -> LocalControl:
     """Return what lets the run be steered, under a name that no other program has."""
     control = _checked(LocalControl, name)
     try:
-        taken = name is not None and name in find()
+        taken = name is not None and is_alive(socket_of(name))
     except ControlError as error:
         raise UsageProblem(str(error)) from None
     if taken:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from cascade.cli.orders import (
     told,
 )
 from cascade.control.client import Client, find, socket_of
-from cascade.control.place import LOG, check_private, directory, is_alive
+from cascade.control.place import LOG, checked_directory, is_alive
 from cascade.control.words import duration_in_words, is_scope
 from cascade.errors import ControlError
 
@@ -231,12 +230,8 @@ def _steer(
 def _print_log(program: str | None, last: int, as_json: bool) -> None:
     from cascade.control.audit import read_trail  # here, as the others don't need it
 
-    place = directory()
-    if os.path.lexists(place):
-        check_private(place)
-    found = [entry for entry in read_trail(place / LOG) if program in (None, entry["program"])][
-        -last:
-    ]
+    entries = read_trail(checked_directory() / LOG)
+    found = [entry for entry in entries if program in (None, entry["program"])][-last:]
     if as_json:
         _print_json(found)
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cascade.control.place import SUFFIX, check_private, directory, is_alive, socket_path
+from cascade.control.place import SUFFIX, checked_directory, is_alive, socket_path
 from cascade.control.talk import LARGEST_ANSWER, PATIENCE, Talk
 
 
@@ -29,10 +28,7 @@ def sockets() -> dict[str, Path]:
     Raises:
         ControlError: the directory of the sockets is open to others.
     """
-    place = directory()
-    if not os.path.lexists(place):
-        return {}
-    check_private(place)
+    place = checked_directory()
     paths = {path.name.removesuffix(SUFFIX): path for path in place.glob(f"*{SUFFIX}")}
     return dict(sorted(paths.items()))
 
@@ -43,10 +39,7 @@ def socket_of(name: str) -> Path:
     Raises:
         ControlError: the directory of the sockets is open to others.
     """
-    place = directory()
-    if os.path.lexists(place):
-        check_private(place)
-    return socket_path(place, name)
+    return socket_path(checked_directory(), name)
 
 
 class Client:

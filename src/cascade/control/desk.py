@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -183,9 +183,14 @@ class Desk:
 
     def summary(self) -> Answer:
         """Return who this is, and how much there is of everything."""
-        managers = self.managers
-        engines = {id(run.engine) for manager in managers for run in manager.running()}
-        runs, tasks = snapshot.totals(managers)
+        states = [census.states(manager) for manager in self.managers]
+        return self._summary(states, self._rules())
+
+    def _summary(
+        self, of_managers: Sequence[snapshot.States], rules: Sequence[dict[str, Any]]
+    ) -> Answer:
+        engines = {id(run.engine) for manager in self.managers for run in manager.running()}
+        runs, tasks = snapshot.totals(of_managers)
         return {
             "name": self.program,
             "pid": os.getpid(),
@@ -196,19 +201,20 @@ class Desk:
             "runs": runs,
             "runs_begun": self._runs_begun,
             "tasks": tasks,
-            "rules": len(self._rules()),
+            "rules": len(rules),
             "dropped": self.dropped,
         }
 
     def look(self) -> Answer:
         """Return what can be seen at this moment."""
-        managers = self.managers
-        found = self.summary()
-        found["run_list"] = snapshot.first(snapshot.of_runs(each) for each in managers)
+        managers, rules = self.managers, self._rules()
+        states = [census.states(manager) for manager in managers]
+        found = self._summary(states, rules)
+        found["run_list"] = snapshot.first(map(snapshot.of_runs, managers, states))
         found["task_list"] = snapshot.by_name(managers)
         found["resources"] = snapshot.first(snapshot.of_resources(each) for each in managers)
         found["waiting"] = snapshot.first(snapshot.of_waiters(each) for each in managers)
-        found["rule_list"] = self._rules()
+        found["rule_list"] = rules
         found["errors"] = list(self._errors)
         found["ended_runs"] = self._graphs.known()
         found["throughput"] = self._throughput()

@@ -60,6 +60,18 @@ def private_directory() -> Path:
     return place
 
 
+def checked_directory() -> Path:
+    """Return where the sockets of this user are, and check it if it exists.
+
+    Raises:
+        ControlError: it is open to others.
+    """
+    place = directory()
+    if os.path.lexists(place):
+        check_private(place)
+    return place
+
+
 def check_private(place: Path) -> None:
     """Check that nobody else could put something into a directory, or reach what is in it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cascade.control import census
 from cascade.runtime.rules import PREFIX
@@ -76,10 +76,13 @@ def of_waiters(manager: ResourceManager) -> list[dict[str, Any]]:
     ]
 
 
-def of_runs(manager: ResourceManager) -> list[dict[str, Any]]:
-    """Return the runs of a manager, the oldest first; `MOST` of them."""
-    first = islice(census.states(manager).items(), MOST)
-    return [_of_run(manager, run, states) for run, states in first]
+States: TypeAlias = dict["Run", dict[str, int]]
+"""How many tasks of each run are in each state: what `census.states` returns."""
+
+
+def of_runs(manager: ResourceManager, states: States) -> list[dict[str, Any]]:
+    """Return the runs of a manager, of these states, the oldest first; `MOST` of them."""
+    return [_of_run(manager, run, of_run) for run, of_run in islice(states.items(), MOST)]
 
 
 def _of_run(manager: ResourceManager, run: Run, states: dict[str, int]) -> dict[str, Any]:
@@ -93,14 +96,13 @@ def _of_run(manager: ResourceManager, run: Run, states: dict[str, int]) -> dict[
     }
 
 
-def totals(managers: Iterable[ResourceManager]) -> tuple[int, dict[str, int]]:
+def totals(of_managers: Iterable[States]) -> tuple[int, dict[str, int]]:
     """Return how many runs there are, and how many tasks of all of them are in each state."""
     found = dict.fromkeys(("waiting", "running", "pending", "ended", "skipped"), 0)
     runs = 0
-    for manager in managers:
-        of_runs = census.states(manager)
-        runs += len(of_runs)
-        for states in of_runs.values():
+    for of_manager in of_managers:
+        runs += len(of_manager)
+        for states in of_manager.values():
             for state, number in states.items():
                 found[state] += number
     return runs, found
